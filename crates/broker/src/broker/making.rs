@@ -62,7 +62,7 @@ impl Broker {
         }
         // Those that have ended are counted until all is freed.
         let is_ending = self.subscriptions.len() > self.subscription_count;
-        if need > free.saturating_add(beyond) && !is_ending {
+        if self.lasting_charge + need > self.budget.for_messages().saturating_add(beyond) && !is_ending {
             return Err(NoChannel::Refused(Refusal::ChannelMemory { patterns, bytes: need, free }));
         }
         Err(NoChannel::Memory)

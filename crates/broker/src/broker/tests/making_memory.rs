@@ -19,8 +19,13 @@ fn crowded(pattern: &'static str, memory: usize) -> Bench {
 /// The least memory with which a new channel of this name is made beyond the budget, where nothing but subscriptions has any.
 fn least(name: &str, lasting: usize) -> usize {
     let need = need_of_channel(name.as_bytes(), PATTERNS);
-    let is_enough = |&memory: &usize| memory - lasting + with_memory(memory).memory / 16 >= need;
-    (lasting..).find(is_enough).expect("some memory is enough")
+    least_for(lasting + need)
+}
+
+/// The least memory of which so many bytes exceed a sixteenth of the budget by none.
+fn least_for(bytes: usize) -> usize {
+    let is_enough = |&memory: &usize| memory + with_memory(memory).memory / 16 >= bytes;
+    (0..).find(is_enough).expect("some memory is enough")
 }
 
 fn lasting(pattern: &'static str) -> usize {
@@ -48,6 +53,24 @@ fn a_new_channel_for_which_subscriptions_leave_no_memory_is_made_beyond_the_budg
         }
         assert_eq!(bench.broker.totals().channels, usize::from(is_made));
         assert_eq!(bench.broker.totals().memory, bench.broker.audit());
+    }
+}
+
+#[test]
+fn a_new_channel_is_refused_where_subscriptions_to_names_keep_the_memory_in_channels() {
+    let subscribed = |memory: usize| {
+        let mut bench = Bench::new(Limits { subscriptions: 1000, ..with_memory(memory) });
+        for number in 0..100 {
+            let (subscription, pattern) = (SubscriptionId(number), format!("/topic/{number}").into());
+            check(&bench.send(1, Command::Subscribe { subscription, pattern, ack: AckMode::Auto }), &[]);
+        }
+        bench
+    };
+    let least = least_for(subscribed(1 << 30).broker.lasting_charge + need_of_channel(b"/queue/a", 0));
+    for (memory, is_made) in [(least - 1, false), (least, true), (least + 1, true)] {
+        let events = brief(&subscribed(memory).publish(4, "/queue/a", &["x"]));
+        let is_refused = events.iter().any(|event| event.contains("all subscriptions leave 0 (limit: memory)"));
+        assert_eq!(is_refused, !is_made, "{memory}: {events:?}");
     }
 }
 
