@@ -8,7 +8,7 @@ const PART_LEAVES: usize = 8;
 /// the budget divided by this, where that is less.
 const PARTS_LEAVE: usize = 16;
 
-/// What helps to drain memory may exceed the budget by the budget divided by this.
+/// Excess over the budget of that which helps to drain it: the budget divided by this.
 const BEYOND: usize = 16;
 
 /// A charged buffer.

@@ -151,7 +151,7 @@ impl Oracle {
         self.counts.dropped_old += dropped as u64;
         let (depth, bytes) = self.waiting_in(name);
         let (bound, most) = (self.bound_of(name), self.settings.limits.queue_messages);
-        // What a credit in the middle of the call made room for may have waited when they were dropped.
+        // A credit in the middle of the call may have made room for some that waited when others were dropped.
         let is_between = self.credited_between == self.step;
         let (handed, handed_bytes) = if is_between { self.channels[name].handed } else { (0, 0) };
         let (depth, bytes) = (depth + handed, bytes + handed_bytes);

@@ -192,7 +192,7 @@ impl Broker {
             _ => {}
         }
         let first = self.awaits(slot)?;
-        // What has its share exceeded keeps the bounds of its queue.
+        // A queue whose share is exceeded keeps its bound.
         let knot = if first.is_share { Knot::Memory } else { Knot::Queue(first.queue) };
         self.spend(8);
         let (mut queues, mut at, mut looked_at, mut returns) = (vec![first], 0, 0, false);
@@ -223,7 +223,7 @@ impl Broker {
         // Messages of groups, if no others wait, are taken by the consumers that they are bound to alone.
         let backlog = &self.channels[queue].backlog;
         let is_bound = backlog.has_groups() && !backlog.has_ready();
-        // Where none wait, the queue's share is that of messages without acks: only acks free more of it.
+        // If none wait, only acks free more of the queue's share.
         let is_of_acks = is_share && !backlog.has_ready();
         // It consumed the queue, and its acks may be what frees memory of it.
         let owes = (is_share || is_bound) && self.owes_acks(slot, queue);
