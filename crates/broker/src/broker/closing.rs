@@ -100,7 +100,7 @@ impl Broker {
             // The end of that is looked at.
             self.drained_to = None;
         }
-        // What is to be dispatched first may be for one that is looked at.
+        // Messages that are to be dispatched first may be for one that is looked at.
         while self.drained_to.is_some() && self.channels.is_clean() {
             if !self.spend(1) {
                 return;

@@ -340,6 +340,8 @@ impl Broker {
 
     /// Takes out what orders have set aside of a queue that is purged.
     pub(super) fn take_aside(&mut self, from: ChannelSlot) -> Vec<Backlog> {
+        // A connection may end with many queues.
+        self.spend(self.moving.waiting.len() / 8);
         let of_queue = self.moving.waiting.iter_mut().filter(|moving| moving.from == from);
         let take = |moving: &mut Moving| {
             // Messages that have been put back are purged, too.

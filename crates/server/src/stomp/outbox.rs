@@ -7,8 +7,8 @@ mod entry;
 use super::StompError;
 use super::destination;
 use super::framing::Framing;
-use ahead::Ahead;
 pub(crate) use ahead::AllAhead;
+use ahead::{AHEAD, Ahead};
 use bytes::Bytes;
 pub(crate) use entry::Entry;
 use std::collections::VecDeque;
@@ -19,10 +19,6 @@ use switchboard_wire::stomp::{FrameWriter, Version};
 
 /// Bytes of a length before each message of a packed buffer.
 const PREFIX: usize = Batch::PREFIX;
-
-/// Frames are made until so many bytes wait: what is made belongs to this connection alone, and is not charged. Where many
-/// connections have stalled, only the next frame is made.
-const AHEAD: usize = 16 << 10;
 
 /// A body above this size, in bytes, is written from where it is.
 const COPIED: usize = 4 << 10;
@@ -178,7 +174,7 @@ impl Outbox {
         self.framing.prepare(&mut self.control, is_over);
         let mut wire: usize = self.pieces.iter().map(Bytes::len).sum();
         let mut open = Vec::new();
-        self.ahead = if self.stalled.is_over() { 1 } else { AHEAD };
+        self.ahead = self.stalled.most_ahead();
         while wire < self.ahead
             && let Some(entry) = self.entries.pop_front()
         {
@@ -249,11 +245,9 @@ impl Outbox {
         let is_apart = shared.is_some() || length > COPIED;
         if open.capacity() - begin < self.lines.len() + AROUND + if is_apart { 0 } else { length } {
             let head = self.lines.len() + AROUND;
-            open.reserve(match is_apart {
-                true => head,
-                false if self.ahead < AHEAD => head + length,
-                false => room_for(batch, self.made, self.lines.len()),
-            });
+            // Of a few frames no more than they take, but for the last.
+            let most = if self.ahead < AHEAD { self.ahead + head + length } else { usize::MAX };
+            open.reserve(if is_apart { head } else { room_for(batch, self.made, self.lines.len()).min(most) });
         }
         let frame = FrameWriter::resume(self.version, open).lines(&self.lines);
         let mut frame = frame.numbered(b"message-id", &self.names, number);

@@ -305,7 +305,7 @@ fn a_queue_that_rejects_takes_nothing_over_its_bound_from_its_own_consumer() {
 
 #[test]
 fn a_publisher_of_a_queue_that_rejects_is_answered_when_a_long_move_from_it_ends() {
-    // What is moved finds room, or none of it does.
+    // All that is moved finds room, or none of it does.
     for (bound, told) in [(1000, None), (1, Some("rejected 1 of 1"))] {
         let rule = ChannelRule { queue_messages: Some(bound), ..ChannelRule::new(Pattern::new("/queue/b")) };
         let limits = Limits { overflow: QueueOverflow::Reject, queue_messages: 300, queue: 1 << 20, ..small() };
@@ -324,7 +324,7 @@ fn a_publisher_of_a_queue_that_rejects_is_answered_when_a_long_move_from_it_ends
             bench.broker.handle_timeout(bench.now);
             let lines = brief(&bench.events());
             let is_rejected = lines.iter().any(|line| line.starts_with("rejected"));
-            assert!(!is_rejected || bench.broker.moving.is_empty(), "there may be room until the move ends");
+            assert!(!is_rejected || bench.broker.moving.is_empty(), "a move that goes on may make room");
             events.extend(lines);
             calls += 1;
             assert!(calls < 10_000, "it never ends");

@@ -92,3 +92,28 @@ fn as_many_members_leave_in_a_call_however_many_subscriptions_still_ask_to_be_th
     let (few, many) = (left(0), left(ASK));
     assert!(few > 100 && many >= few * 3 / 4, "{few} beside none that ask, {many} beside {ASK}");
 }
+
+#[test]
+fn the_orders_that_wait_are_part_of_the_work_of_ending_each_of_many_queues() {
+    const QUEUES: usize = 200;
+    let ended = |orders: usize| {
+        let mut bench = Bench::new(Limits { queue: 1 << 30, subscriptions: 10_000, ..Limits::default() });
+        for number in 0..QUEUES {
+            subscribe(&mut bench, 1, number as u32, format!("/queue/temp/1/{number}"));
+        }
+        // The first order takes longer than all that follows.
+        let body = "x".repeat(600);
+        (0..2 * orders).for_each(|_| check(&bench.publish(2, "/queue/a", &[&body]), &[]));
+        bench.broker.set_steps_per_call(1);
+        for number in 0..orders {
+            let order = bench.broker.move_messages(bench.now, b"/queue/a", Some(b"/queue/b"), usize::MAX);
+            assert!(order.is_ok(), "{number}: {order:?}");
+        }
+        bench.broker.set_steps_per_call(2048);
+        let before = bench.broker.names.len();
+        bench.send(1, Command::Disconnect);
+        before - bench.broker.names.len()
+    };
+    let (alone, beside) = (ended(0), ended(1000));
+    assert!(alone > 50 && beside <= 20, "{alone} alone, {beside} beside 1,000 orders");
+}

@@ -1,7 +1,13 @@
 //! Frames that are made before there is room for them in the socket.
 
+use crate::sync::{AtomicUsize, Ordering};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Frames are made until so many bytes wait: what is made belongs to one connection alone, and is not charged.
+pub(super) const AHEAD: usize = 16 << 10;
+
+/// The same where many connections have stalled. One that has stalled itself makes no more than the next frame.
+const FEW_AHEAD: usize = 4 << 10;
 
 /// Bytes of frames that wait for sockets without room, of all connections. The memory budget does not count them.
 #[derive(Debug)]
@@ -29,9 +35,13 @@ impl Ahead {
         Ahead { all, bytes: 0 }
     }
 
-    /// Whether nobody is to make more frames than the next one.
-    pub(super) fn is_over(&self) -> bool {
-        self.all.bytes.load(Ordering::Relaxed) >= self.all.most
+    /// Frames of the connection are to be made until so many bytes wait.
+    pub(super) fn most_ahead(&self) -> usize {
+        match self.all.bytes.load(Ordering::Relaxed) >= self.all.most {
+            false => AHEAD,
+            true if self.bytes > 0 => 1,
+            true => FEW_AHEAD,
+        }
     }
 
     pub(super) fn set(&mut self, bytes: usize) {

@@ -1,5 +1,5 @@
 use super::super::super::{Entry, Framing};
-use super::super::{AHEAD, Outbox};
+use super::super::Outbox;
 use super::*;
 use bytes::Bytes;
 use switchboard_broker::{Packer, SubscriptionId};
@@ -9,8 +9,14 @@ use switchboard_wire::stomp::Version;
 fn made(all: &Arc<AllAhead>) -> Outbox {
     let mut outbox = Outbox::new(9, Framing::Plain, all.clone());
     outbox.push(Entry::Connected(Version::V1_2, Vec::new()));
+    make(&mut outbox, 500);
+    outbox
+}
+
+/// It gets so many messages, and makes frames of what waits.
+fn make(outbox: &mut Outbox, messages: usize) {
     let mut packer = Packer::default();
-    (0..500).for_each(|_| packer.push(&[b'x'; 100]));
+    (0..messages).for_each(|_| packer.push(&[b'x'; 100]));
     outbox.push(Entry::Messages {
         subscription: (SubscriptionId(3), b"subscription:s\n".as_slice().into()),
         channel: "/queue/a".into(),
@@ -20,7 +26,6 @@ fn made(all: &Arc<AllAhead>) -> Outbox {
         redelivered: false,
     });
     outbox.prepare();
-    outbox
 }
 
 fn size(outbox: &Outbox) -> usize {
@@ -32,7 +37,7 @@ fn bytes(all: &AllAhead) -> usize {
 }
 
 #[test]
-fn what_stalled_connections_have_made_is_bounded_and_then_each_makes_its_next_frame_alone() {
+fn what_stalled_connections_have_made_is_bounded_and_then_others_make_a_few_frames() {
     for (most, is_over) in [(AHEAD - 1, true), (AHEAD, true), (AHEAD + 1, false)] {
         let all = Arc::new(AllAhead::new(16 * most));
         let mut first = made(&all);
@@ -41,16 +46,38 @@ fn what_stalled_connections_have_made_is_bounded_and_then_each_makes_its_next_fr
         first.stall();
         assert_eq!(bytes(&all), AHEAD);
         let mut second = made(&all);
-        assert_eq!(size(&second) < 400, is_over, "{most}");
-        // It has no more room than the frame takes, but for a few bytes.
+        assert_eq!(size(&second) < FEW_AHEAD + 400, is_over, "{most}");
+        assert!(size(&second) >= FEW_AHEAD, "not one frame a write");
+        // It has no more room than its frames take, but for that of one more.
         if is_over {
             let piece = std::mem::take(&mut second.pieces[0]).try_into_mut().expect("it is its own");
-            assert!(piece.capacity() < 500, "{}", piece.capacity());
+            assert!(piece.capacity() < FEW_AHEAD + 500, "{}", piece.capacity());
         }
         first.advance(1);
         assert_eq!(bytes(&all), 0);
         assert!(size(&made(&all)) >= AHEAD, "there is room again");
     }
+}
+
+#[test]
+fn one_whose_last_write_found_no_room_makes_no_more_frames_while_many_have_stalled() {
+    let all = Arc::new(AllAhead::new(16 * AHEAD));
+    let mut outbox = Outbox::new(9, Framing::Plain, all.clone());
+    outbox.push(Entry::Connected(Version::V1_2, Vec::new()));
+    make(&mut outbox, 1);
+    let one = size(&outbox);
+    outbox.stall();
+    let mut other = made(&all);
+    other.stall();
+    make(&mut outbox, 500);
+    assert_eq!(size(&outbox), one);
+    // A byte that is written says that its peer reads.
+    outbox.advance(1);
+    outbox.prepare();
+    assert!((FEW_AHEAD..FEW_AHEAD + 400).contains(&size(&outbox)), "{}", size(&outbox));
+    drop(other);
+    outbox.prepare();
+    assert!(size(&outbox) >= AHEAD);
 }
 
 #[test]
