@@ -7,6 +7,8 @@ use crate::server_address::Door;
 use anyhow::{Result, anyhow, bail};
 use std::io::ErrorKind;
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use switchboard_client::options::Protocol;
 use switchboard_client::{Client, Error, Event, Events, Link, Options, Reason};
@@ -105,9 +107,15 @@ fn explain(error: Error, peer: &Peer) -> Error {
 /// Says what happens to the connections, until the client has ended: for a listener to that of the subscription, for a sender to
 /// that of the publisher.
 ///
-/// The result is why the first connection has ended, which is the reason of the end with `--no-reconnect`.
-pub(crate) fn narrate(mut events: Events, peer: &Peer, channel: Option<&str>) -> JoinHandle<Option<Reason>> {
-    let (peer, channel) = (peer.clone(), channel.map(str::to_owned));
+/// The result is why the first connection has ended, which is the reason of the end with `--no-reconnect`. `is_away` is true
+/// while there is no connection.
+pub(crate) fn narrate(
+    mut events: Events,
+    peer: &Peer,
+    channel: Option<&str>,
+    is_away: &Arc<AtomicBool>,
+) -> JoinHandle<Option<Reason>> {
+    let (peer, channel, is_away) = (peer.clone(), channel.map(str::to_owned), is_away.clone());
     tokio::spawn(async move {
         let (mut ended, mut logged, mut listens) = (None, false, false);
         while let Some(event) = events.next().await {
@@ -122,6 +130,7 @@ pub(crate) fn narrate(mut events: Events, peer: &Peer, channel: Option<&str>) ->
                     Event::Disconnected { .. } => listens = false,
                     _ => {}
                 }
+                is_away.store(matches!(event, Event::Disconnected { .. } | Event::Reconnecting { .. }), Relaxed);
                 if is_again {
                     logged = false;
                     continue;
@@ -162,7 +171,6 @@ fn say(event: &Event, peer: &Peer, channel: Option<&str>, logged: &mut bool) {
             *logged = true;
             note(format_args!("Cannot connect to {peer} yet ({}); retrying.", plain(failure)));
         }
-        (Event::Paused, _) => note(format_args!("The broker takes no more for now: `switchboard status` shows why.")),
         _ => {}
     }
 }

@@ -89,4 +89,16 @@ impl Publisher {
         self.confirmed_beside_rejected(number);
         self.admit();
     }
+    /// Messages that were accepted, and are neither confirmed nor told to be lost.
+    pub(crate) fn unconfirmed(&self) -> u64 {
+        let again: u64 = self.again.iter().map(|batch| batch.messages).sum();
+        let parked = self.waiting.0.iter().filter(|waiting| waiting.frames.is_some()).count() as u64;
+        self.messages + again + self.on_their_way() + parked
+    }
+
+    /// Messages that were written, in part at least, and are not confirmed.
+    pub(super) fn on_their_way(&self) -> u64 {
+        let writing = self.writing.as_ref().map_or(0, |(batch, _)| batch.messages);
+        self.unconfirmed.iter().map(|sent| sent.doubt.messages).sum::<u64>() + writing
+    }
 }

@@ -63,12 +63,6 @@ impl Publisher {
         }
     }
 
-    /// Messages that were written, in part at least, and are not confirmed.
-    fn on_their_way(&self) -> u64 {
-        let writing = self.writing.as_ref().map_or(0, |(batch, _)| batch.messages);
-        self.unconfirmed.iter().map(|sent| sent.doubt.messages).sum::<u64>() + writing
-    }
-
     fn since_barrier_before(&self, number: u64) -> Doubt {
         let behind = |bound: u64| {
             let last = self.unconfirmed.iter().rposition(|sent| sent.barrier.is_some_and(|barrier| barrier < bound));
