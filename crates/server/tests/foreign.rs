@@ -39,6 +39,15 @@ async fn what_is_nearly_stomp_is_told_so_and_closed() {
 }
 
 #[tokio::test]
+async fn a_blank_behind_connect_is_told_in_stomp() {
+    let server = Running::start().await;
+    for bytes in [&b"CONNECT \naccept-version:1.2\nhost:a\n\n\0"[..], b"CONNECT \r\n\r\n\0", b"STOMP \n\n\0"] {
+        let text = answer(&server, bytes).await;
+        assert!(text.starts_with("ERROR\n") && text.contains("CONNECT"), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn what_begins_as_stomp_and_is_another_protocol_is_told_from_stomp() {
     let server = Running::start().await;
     let tunnel = &b"CONNECT example.com:443 HTTP/1.1\r\n\r\n"[..];
