@@ -1,6 +1,7 @@
 //! The client of `listen` and `send`, and what it says while it works.
 
 use crate::cli::Peer;
+use crate::escape::escape;
 use crate::names::{STRAY, has_stray_wildcard, is_wildcard};
 use crate::output::{note, plain, refused};
 use crate::server_address::Door;
@@ -144,9 +145,10 @@ pub(crate) fn narrate(
 
 fn is_about(event: &Event, listens: bool) -> bool {
     match event {
-        Event::Connected(link) | Event::Disconnected { link, .. } | Event::Reconnecting { link, .. } => {
-            matches!(link, Link::Subscription(_)) == listens
-        }
+        Event::Connected(link)
+        | Event::Disconnected { link, .. }
+        | Event::Reconnecting { link, .. }
+        | Event::ServerError { link, .. } => matches!(link, Link::Subscription(_)) == listens,
         _ => !listens,
     }
 }
@@ -159,6 +161,9 @@ fn say(event: &Event, peer: &Peer, channel: Option<&str>, logged: &mut bool) {
             if let Some(channel) = channel {
                 note(format_args!("Listening on {channel} at {peer}."));
             }
+        }
+        (Event::ServerError { message, .. }, _) => {
+            note(format_args!("The broker reports an error: {}.", escape(message)))
         }
         // The caller reports the end.
         (Event::Disconnected { .. }, _) if peer.no_reconnect => {}

@@ -1,9 +1,9 @@
 //! Answers of the broker to a publisher: barriers come back, and in STOMP an ERROR may come.
 
 use super::Publisher;
-use crate::Reason;
 use crate::protocol::{self, Incoming};
 use crate::stomp::{self, Refused};
+use crate::{Event, Link, Reason};
 use std::time::Instant;
 use switchboard_wire::stomp::Found;
 
@@ -57,6 +57,10 @@ impl Publisher {
                         }
                         // It names the message that it is about.
                         b"ERROR" if let Some(of) = self.awaited(token, &frame) => self.refused(token, of, &frame),
+                        b"ERROR" if stomp::is_passing(&frame) => {
+                            let message = Refused::of(&frame).0;
+                            self.due.events.push(Event::ServerError { link: Link::Publisher, message });
+                        }
                         b"ERROR" => break Err(Reason::Error(Refused::of(&frame).0)),
                         // Nothing was subscribed to.
                         b"MESSAGE" => {}
