@@ -22,6 +22,13 @@ async fn http_is_told_where_http_is() {
 }
 
 #[tokio::test]
+async fn http_on_all_addresses_is_told_by_its_port() {
+    let server = Running::start_at(Settings::default(), "0.0.0.0:0").await;
+    let text = answer(&server, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    assert!(text.contains(&format!("HTTP is at port {} of this host\n", server.http.port())), "{text}");
+}
+
+#[tokio::test]
 async fn tls_mqtt_and_ssh_are_closed_without_a_byte() {
     let server = Running::start_with(Settings::default()).await;
     for bytes in [&b"\x16\x03\x01\x02\x00\x01\x00"[..], b"\x10\x0c\x00\x04MQTT\x05\x02", b"SSH-2.0-x\r\n"] {
