@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Client, Running};
-use switchboard_server::Settings;
+use switchboard_server::{Settings, Token, WebOptions};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
@@ -23,7 +23,9 @@ async fn http_is_told_where_http_is() {
 
 #[tokio::test]
 async fn http_on_all_addresses_is_told_by_its_port() {
-    let server = Running::start_at(Settings::default(), "0.0.0.0:0").await;
+    let token = Some(Token::new("0123456789abcdef").unwrap());
+    let settings = Settings { web: WebOptions { token, ..WebOptions::default() }, ..Settings::default() };
+    let server = Running::start_at(settings, "0.0.0.0:0").await;
     let text = answer(&server, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     assert!(text.contains(&format!("HTTP is at port {} of this host\n", server.http.port())), "{text}");
 }

@@ -5,7 +5,7 @@ mod common;
 use common::{Broker, Lines, Program, switchboard};
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use switchboard_client::native::LIMIT;
 
 #[test]
@@ -28,6 +28,35 @@ fn a_bench_that_is_interrupted_says_what_it_has() {
         assert_eq!(bench.end().code(), Some(130));
         notes.find(&["Interrupted after "]);
     }
+}
+
+#[test]
+fn more_connections_than_files_are_refused_with_both_numbers_before_anything_is_sent() {
+    let broker = Broker::start(&[]);
+    // One subscriber, and 16 files that are no connections.
+    for (publishers, is_taken) in [(46, true), (47, true), (48, false)] {
+        let script =
+            format!("ulimit -n 64; exec \"$0\" bench --publishers {publishers} --seconds 0.1 --json -s \"$1\"");
+        let mut command = Command::new("sh");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_switchboard"), &broker.native[0]]);
+        let output = command.output().expect("an end");
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(i32::from(!is_taken)), "{publishers}: {error}");
+        let says = "49 connections take 65 open files, and this process may have 64 (ulimit -n)";
+        assert_eq!(error.contains(says), !is_taken, "{error}");
+    }
+}
+
+#[test]
+fn a_bench_that_was_stopped_for_a_while_says_so() {
+    let broker = Broker::start(&[]);
+    let mut command = broker.client(&["bench", "--seconds", "1h", "--rate", "1000"]);
+    let mut bench = Program::start(command.stderr(Stdio::piped())).expect("it starts");
+    let notes = Lines::of(bench.child.stderr.take().expect("a pipe"));
+    broker.status_until("something was delivered", |status| status["totals"]["delivered"].as_u64() > Some(0));
+    ["-STOP", "-CONT", "-INT"].into_iter().for_each(|signal| bench.signal(signal));
+    notes.find(&["The bench was stopped for a while, as by Ctrl-Z"]);
+    assert_eq!(bench.end().code(), Some(130));
 }
 
 #[test]
