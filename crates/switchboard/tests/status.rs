@@ -34,6 +34,19 @@ fn a_table_says_what_waits_where() {
 }
 
 #[test]
+fn a_part_of_an_address_that_cannot_be_used_is_a_wrong_command_line_that_names_it() {
+    for (args, host) in [
+        (&["top", "-s", "http://b\u{fc}cher.example"][..], "b\u{fc}cher.example"),
+        (&["health", "http:/localhost"], "http:"),
+        (&["top", "-s", "ipc:///run/collector"], "ipc://"),
+        (&["queues", "-s", "http://localhost/queues?limit=1"], "limit"),
+    ] {
+        let (code, _, said) = run(args);
+        assert!(code == Some(2) && said.contains(host), "{args:?}: {said}");
+    }
+}
+
+#[test]
 fn names_of_any_length_are_whole_in_json() {
     let broker = Broker::start(&[]);
     let name = |length: usize| format!("/queue/{}", "x".repeat(length - "/queue/".len()));
