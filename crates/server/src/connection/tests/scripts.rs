@@ -259,7 +259,7 @@ async fn the_backlog_of_a_native_publisher_is_carried_out_while_the_server_drain
     let begun = hub.totals().published;
     assert!(begun < COUNT as u64 && !publisher.script.has_input(), "{begun} of one read");
     hub.drain();
-    // What comes from now on is not read.
+    // Frames that come from now on are not read.
     publisher.script.sends(&frames(&[b"/a", b"late"]));
     until(|| hub.totals().published == COUNT as u64).await;
     publisher.script.ends();
