@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Broker, Lines, Program, switchboard};
+use common::{Broker, Lines, Machine, Network, Program, poll, switchboard};
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
@@ -80,6 +80,40 @@ fn a_bench_over_a_queue_leaves_no_message_behind_however_it_ends() {
         broker.settles_at(0);
         let channels = broker.status()["channels"].clone();
         assert_eq!(channels, serde_json::json!([]), "a queue with messages is left");
+    }
+}
+
+#[test]
+fn a_bench_removes_what_an_earlier_one_that_was_killed_has_left() {
+    // The default ports are free in a network of the test's own.
+    let network = Network::new();
+    let on = |args: &[&str]| network.on(Machine::Server, &switchboard(args));
+    // No publisher is to wait for room: what it has sent is in the queue once it has gone.
+    let mut broker = on(&["broker", "--memory", "2GiB", "--set", "queue=1GiB"]);
+    let broker = Program::start(broker.stderr(Stdio::null())).expect("it starts");
+    broker.until_contains("broker, page and API");
+    let queues = || -> serde_json::Value {
+        let output = on(&["queues", "--json"]).output().expect("an end");
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    };
+    let load = ["bench", "--queue", "--publishers", "8", "--size", "64", "--json"];
+    for scheme in ["switchboard", "stomp"] {
+        let server = format!("{scheme}://127.0.0.1");
+        let mut killed = on(&[&load[..], &["--seconds", "1h", "--server", &server]].concat());
+        let mut killed = Program::start(killed.stderr(Stdio::null())).expect("it starts");
+        poll("messages wait", || queues()["queues"][0]["bytes"].as_u64().filter(|bytes| *bytes > 1 << 16));
+        killed.signal("-KILL");
+        killed.end();
+        poll("it has gone", || {
+            let output = on(&["status", "--json"]).output().expect("an end");
+            let status: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+            (status["totals"]["connections"] == 0).then_some(())
+        });
+        let next =
+            on(&["bench", "--queue", "--seconds", "0.1", "--json", "--server", &server]).output().expect("an end");
+        let said = String::from_utf8_lossy(&next.stderr).into_owned();
+        assert!(next.status.success() && said.contains(" that an earlier bench had left."), "{said}");
+        assert_eq!(queues()["queues"], serde_json::json!([]));
     }
 }
 

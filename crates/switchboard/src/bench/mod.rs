@@ -1,6 +1,7 @@
 //! `switchboard bench`.
 
 mod args;
+mod leftover;
 
 pub(crate) use args::{Bench, EXAMPLES};
 
@@ -58,7 +59,11 @@ pub(crate) fn run(args: &Bench) -> Result<ExitCode> {
         size: args.size,
         time: args.seconds,
         rate: args.rate,
+        prefix: leftover::PREFIX,
     };
+    if args.queue {
+        leftover::sweep(server);
+    }
     if !args.json {
         output::write(format!("{}\n", describe(args, at)).as_bytes())?;
     }
