@@ -163,7 +163,7 @@ fn say(event: &Event, peer: &Peer, channel: Option<&str>, logged: &mut bool) {
             }
         }
         (Event::ServerError { message, .. }, _) => {
-            note(format_args!("The broker reports an error: {}.", escape(message)))
+            note(format_args!("The broker reports an error: {}.", escape(message)));
         }
         // The caller reports the end.
         (Event::Disconnected { .. }, _) if peer.no_reconnect => {}

@@ -55,7 +55,7 @@ fn names_of_any_length_are_whole_in_json() {
     let mut publisher = Client::publisher(&broker);
     names.iter().for_each(|name| publisher.publish(name, b"1"));
     publisher.settle();
-    let _listener = Client::listening(&broker, &format!("/topic/{}", "y".repeat(1017)));
+    let _listener = Client::listening(&broker, format!("/topic/{}", "y".repeat(1017)));
     for (command, list) in [("status", "channels"), ("queues", "queues")] {
         let (code, text, _) = run(&[command, "--json", "-s", &broker.http]);
         let answer: Value = serde_json::from_str(&text).expect("JSON");

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 /// Beginning of the names of a bench's channels. Without a slash, which some brokers do not take.
 pub(super) const PREFIX: &str = "switchboard-bench-";
-/// What stands before it, over the native protocol and over STOMP.
+/// Prefixes before it, over the native protocol and over STOMP.
 const BEFORE: [&str; 2] = ["/queue/", "/queue/bench."];
 /// A broker whose HTTP is elsewhere is not waited for.
 const PATIENCE: Duration = Duration::from_secs(1);
