@@ -182,6 +182,13 @@ impl Client {
         self.ask(crate::core::Publisher::close)
     }
 
+    /// Number of published messages that the broker has not confirmed yet: those that wait in this client, and those on their
+    /// way. It is 0 after a [`Client::flush`] that has succeeded.
+    #[must_use]
+    pub fn unconfirmed(&self) -> u64 {
+        self.shared().lock().unconfirmed()
+    }
+
     fn ask(&self, work: impl FnOnce(&mut crate::core::Publisher, Instant) -> Completion<()>) -> Completion<()> {
         let shared = self.shared();
         let completion = shared.with(|core| work(core, Instant::now()));

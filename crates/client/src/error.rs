@@ -127,8 +127,9 @@ pub enum Error {
     /// delivers it again.
     #[error("the connection of this message has ended; the broker delivers it again")]
     Stale,
-    /// A connection broke before the broker had confirmed these acks: it may deliver their messages again.
-    #[error("the connection broke with {} in doubt; their messages may be delivered again", plural(*messages, "ack"))]
+    /// A connection broke before the broker had confirmed these acks, or the broker did not take them: it may deliver their
+    /// messages again.
+    #[error("{} lost with a connection, or not taken by the broker: the messages may be delivered again", plural(*messages, "ack"))]
     Unsettled {
         /// Count.
         messages: u64,

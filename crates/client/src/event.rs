@@ -69,6 +69,14 @@ pub enum Event {
     /// The broker answers, but does not read from the publishing connection: a queue is full, most
     /// likely. Published messages are buffered meanwhile.
     Paused,
+    /// The broker reports an error behind which the session goes on (STOMP's ERROR with `fatal:false`): it
+    /// does not know the message of an ack, for instance.
+    ServerError {
+        /// The connection that it came over.
+        link: Link,
+        /// In the broker's words.
+        message: String,
+    },
     /// A subscription to a queue was dropped, and with it these messages, which the broker had sent and the program had not
     /// taken. Comes within `connect_timeout` after the drop.
     Discarded {
@@ -123,6 +131,7 @@ impl fmt::Display for Event {
                 failure.iter().try_for_each(|failure| write!(f, ", since that has failed: {failure}"))
             }
             Event::Paused => f.write_str("paused by the broker"),
+            Event::ServerError { link, message } => write!(f, "{link}: the broker reports an error: {message}"),
             Event::Discarded { pattern, messages, .. } => {
                 write!(
                     f,

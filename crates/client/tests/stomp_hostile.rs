@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Peer, fake, in_time, stomp_client, stomp_url, until};
+use common::{Peer, fake, in_time, next, stomp_client, stomp_url, until};
 use std::sync::mpsc;
 use switchboard_client::{Client, Error, Event, Link, Reason, Subscribe};
 
@@ -35,6 +35,38 @@ fn a_server_that_does_not_answer_connect_as_it_should_is_an_error_with_a_name() 
         let error = in_time(says, move || Client::connect(&url).wait()).unwrap_err();
         assert!(error.to_string().contains(says), "{error}");
     }
+}
+
+#[test]
+fn an_ack_that_the_server_does_not_take_is_told_and_the_subscription_lives() {
+    let address = fake(|connection, mut peer| {
+        peer.connected("version:1.2\n");
+        if connection == 0 {
+            return peer.swallow();
+        }
+        let message =
+            |id| format!("MESSAGE\nsubscription:0\nmessage-id:{id}\nack:{id}\ndestination:/queue/a\n\n{id}\0");
+        let subscribe = peer.expect("SUBSCRIBE");
+        peer.receipt(&subscribe);
+        peer.write(message(1).as_bytes());
+        peer.expect("ACK");
+        peer.write(b"ERROR\nfatal:false\nmessage:no such message\n\n\0");
+        let barrier = peer.expect("BEGIN");
+        peer.receipt(&barrier);
+        peer.write(message(2).as_bytes());
+        peer.swallow();
+    });
+    let client = stomp_client(address, "");
+    let events = client.events();
+    let mut jobs = client.subscribe_with("/queue/a", Subscribe::manual()).wait().unwrap();
+    next(&mut jobs).ack().unwrap();
+    let flush = jobs.flush();
+    let flushed = in_time("a flush", move || flush.wait());
+    assert!(matches!(flushed, Err(Error::Unsettled { messages: 1 })), "{flushed:?}");
+    assert_eq!(&next(&mut jobs)[..], b"2");
+    let (_, event) = until(events, "the error", |event| matches!(event, Event::ServerError { .. }));
+    let link = Link::Subscription("/queue/a".into());
+    assert_eq!(event, Event::ServerError { link, message: "no such message".into() });
 }
 
 #[test]

@@ -28,6 +28,7 @@ mod backoff;
 mod heartbeat;
 
 mod dial;
+mod file;
 mod folder;
 mod resolve;
 
@@ -38,6 +39,7 @@ pub use announcer::{Announcer, Delivery, Mailbox};
 pub use backoff::Backoff;
 pub use deadline::Deadline;
 pub use dial::{MAX_ADDRESSES, connect, connect_to};
+pub use file::{open_file, read_file, read_text};
 pub use folder::lock_folder;
 pub use heartbeat::{Check, Heartbeat};
 pub use resolve::{MAX_LOOKUPS, resolve, resolve_blocking};

@@ -94,9 +94,9 @@ mod with_tls {
 
     fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), TrustError> {
         let wrong = |reason: String| TrustError::File { path: path.to_owned(), reason };
-        let certificates = CertificateDer::pem_file_iter(path).map_err(|error| wrong(error.to_string()))?;
+        let file = switchboard_driver::open_file(path).map_err(|error| wrong(error.to_string()))?;
         let mut count = 0;
-        for certificate in certificates {
+        for certificate in CertificateDer::pem_reader_iter(std::io::BufReader::new(file)) {
             let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
             roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
             count += 1;

@@ -24,13 +24,15 @@ pub struct Plan {
     pub time: Duration,
     /// Messages per second over all publishers together; `None`: as fast as the broker takes them.
     pub rate: Option<f64>,
+    /// Beginning of the channels' names.
+    pub prefix: &'static str,
 }
 
 impl Plan {
     /// One publisher, one subscriber, as fast as it goes.
     #[must_use]
     pub fn one_to_one(size: usize, time: Duration) -> Plan {
-        Plan { publishers: 1, subscribers: 1, channels: 1, queue: false, size, time, rate: None }
+        Plan { publishers: 1, subscribers: 1, channels: 1, queue: false, size, time, rate: None, prefix: "" }
     }
 
     pub(crate) fn size(&self) -> usize {
@@ -42,8 +44,8 @@ impl Plan {
         static RUN: AtomicU16 = AtomicU16::new(0);
         let run = RUN.fetch_add(1, Ordering::Relaxed);
         let process = std::process::id() % 0x1000;
-        let name = |number| Channel { name: format!("{process:03x}{run:03x}{number:02x}"), queue: self.queue, number };
-        (0..self.channels).map(name).collect()
+        let name = |number| format!("{}{process:03x}{run:03x}{number:02x}", self.prefix);
+        (0..self.channels).map(|number| Channel { name: name(number), queue: self.queue, number }).collect()
     }
 
     /// Deliveries expected when publisher `i` has sent `sent[i]`.

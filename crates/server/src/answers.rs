@@ -18,6 +18,11 @@ use tokio::sync::MutexGuard;
 const PART: usize = 16 << 10;
 /// Time in which the client of an answer takes a part of it; from then on the answer gives way to others.
 const STALE: Duration = Duration::from_secs(1);
+/// The same for a client that is known to read: the system tells of room in the socket when a third of its buffer is free,
+/// which takes a slow link some seconds. One that is slower than 16 KiB in `http.write-timeout` is disconnected.
+const SLOW: Duration = Duration::from_secs(10);
+/// A part that is taken after such a pause found room in the socket: the client reads. The first ones fill its buffer at once.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// The room for answers that are on their way.
 #[derive(Debug)]
@@ -43,11 +48,13 @@ struct Held {
     text: Vec<u8>,
     /// Time of the last part.
     taken: Instant,
+    /// Its client is known to read.
+    is_read: bool,
 }
 
 impl Held {
     fn is_stale(&self, now: Instant) -> bool {
-        now.duration_since(self.taken) >= STALE
+        now.duration_since(self.taken) >= if self.is_read { SLOW } else { STALE }
     }
 }
 
@@ -65,19 +72,21 @@ impl Room {
     fn hold(&mut self, text: Vec<u8>, now: Instant) -> Option<u64> {
         let is_full = |room: &Room| room.used > 0 && room.used + text.len() > room.limit;
         while is_full(self) {
-            let stale = self.held.iter().find(|(_, held)| held.is_stale(now));
-            let number = *stale?.0;
+            // The one that was not read for longest.
+            let stale = self.held.iter().filter(|(_, held)| held.is_stale(now));
+            let number = *stale.min_by_key(|(_, held)| held.taken)?.0;
             self.remove(number);
         }
         self.used += text.len();
         self.last += 1;
-        self.held.insert(self.last, Held { text, taken: now });
+        self.held.insert(self.last, Held { text, taken: now, is_read: false });
         Some(self.last)
     }
 
     /// A part of an answer from this byte on; `None` if it gave way.
     fn part(&mut self, number: u64, at: usize, now: Instant) -> Option<Bytes> {
         let held = self.held.get_mut(&number)?;
+        held.is_read |= now.duration_since(held.taken) >= PAUSE;
         held.taken = now;
         let end = held.text.len().min(at + PART);
         Some(Bytes::copy_from_slice(&held.text[at..end]))
@@ -221,6 +230,32 @@ mod tests {
         }
         room.remove(number);
         assert!(room.hold(text(100), now).is_some());
+    }
+
+    #[test]
+    fn a_client_that_reads_slowly_keeps_its_answer_for_longer_than_one_that_does_not_read() {
+        let start = Instant::now();
+        let nanosecond = Duration::from_nanos(1);
+        for (pause, patience) in [(PAUSE - nanosecond, STALE), (PAUSE, SLOW)] {
+            let mut room = Room { limit: 100, used: 0, last: 0, held: BTreeMap::new() };
+            let number = room.hold(text(3 * PART), start).expect("it is alone");
+            room.part(number, 0, start);
+            let taken = start + pause;
+            assert!(room.part(number, PART, taken).is_some());
+            assert!(room.hold(text(1), taken + patience - nanosecond).is_none(), "{pause:?}");
+            assert!(room.hold(text(1), taken + patience).is_some(), "{pause:?}");
+            assert!(room.part(number, 2 * PART, taken + patience).is_none(), "it gave way");
+        }
+    }
+
+    #[test]
+    fn of_two_stale_answers_that_gives_way_which_was_not_read_for_longer() {
+        let start = Instant::now();
+        let mut room = Room { limit: 100, used: 0, last: 0, held: BTreeMap::new() };
+        let numbers = [(); 2].map(|()| room.hold(text(50), start).expect("room"));
+        room.part(numbers[0], 0, start + PAUSE / 2);
+        assert!(room.hold(text(50), start + 2 * STALE).is_some());
+        assert!(room.held.contains_key(&numbers[0]) && !room.held.contains_key(&numbers[1]));
     }
 
     #[test]

@@ -63,7 +63,7 @@ pub(crate) struct Context {
     pub(crate) read_timeout: Duration,
     /// Send buffer of a queue's consumer, in bytes; 0 for the system's.
     pub(crate) send_buffer: usize,
-    /// Address for those who speak HTTP here.
+    /// The place of HTTP, in words, for those who speak it here.
     pub(crate) http: Option<String>,
     /// Connections over the limit that may wait for their peer to hear it.
     pub(crate) refused: Semaphore,

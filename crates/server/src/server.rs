@@ -151,7 +151,11 @@ impl Server {
         shutdown: impl Future<Output = ()>,
     ) -> Result<Shutdown, RunError> {
         let connector = self.connector("page");
-        let http_address = self.http_addresses().first().map(ToString::to_string);
+        // A client from elsewhere cannot open an unspecified address, and knows under which name it came.
+        let http_address = self.http_addresses().first().map(|address| match address.ip().is_unspecified() {
+            true => format!("port {} of this host", address.port()),
+            false => format!("http://{address}/"),
+        });
         let Server { settings, native, stomp, http, arrivals: (_, arrivals), rules, probe, sockets } = self;
         rules.follow(&hub);
         probe.follow(&hub);

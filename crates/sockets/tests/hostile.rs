@@ -109,7 +109,7 @@ fn a_peer_that_fails_the_handshake_is_reported_and_costs_one_connection() {
     let mut garbage = greeting(1);
     garbage.extend_from_slice(&[0xff; 100]);
     for (bytes, reason) in [
-        (&b"GET / HTTP/1.1\r\n\r\n"[..], "the peer does not speak ZMTP: its first bytes are GET / HTTP"),
+        (&b"GET / HTTP/1.1\r\n\r\n"[..], "the peer speaks HTTP, not ZMTP: its first bytes are GET / HTTP"),
         (&old[..11], "the peer speaks ZMTP 2"),
         (&curve[..], "the peer demands the mechanism CURVE, which is not known here; use NULL or PLAIN there"),
         (&garbage[..], "a frame begins with the flags 0xff"),

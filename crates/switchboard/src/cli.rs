@@ -85,6 +85,9 @@ pub(crate) enum Command {
     ///
     /// Every message is numbered, so that what is lost, duplicated or out of order is found. What was
     /// measured on a machine that does other things, too, says little.
+    ///
+    /// With --queue it first empties the queues that an earlier bench has left because it was killed, if the broker's HTTP answers at
+    /// its default port.
     #[command(after_help = bench::EXAMPLES)]
     Bench(Bench),
     /// Run a command, and report its CPU and memory to the monitor, those of its children included.

@@ -1,12 +1,15 @@
 //! The client of `listen` and `send`, and what it says while it works.
 
 use crate::cli::Peer;
+use crate::escape::escape;
 use crate::names::{STRAY, has_stray_wildcard, is_wildcard};
 use crate::output::{note, plain, refused};
 use crate::server_address::Door;
 use anyhow::{Result, anyhow, bail};
 use std::io::ErrorKind;
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use switchboard_client::options::Protocol;
 use switchboard_client::{Client, Error, Event, Events, Link, Options, Reason};
@@ -105,9 +108,15 @@ fn explain(error: Error, peer: &Peer) -> Error {
 /// Says what happens to the connections, until the client has ended: for a listener to that of the subscription, for a sender to
 /// that of the publisher.
 ///
-/// The result is why the first connection has ended, which is the reason of the end with `--no-reconnect`.
-pub(crate) fn narrate(mut events: Events, peer: &Peer, channel: Option<&str>) -> JoinHandle<Option<Reason>> {
-    let (peer, channel) = (peer.clone(), channel.map(str::to_owned));
+/// The result is why the first connection has ended, which is the reason of the end with `--no-reconnect`. `is_away` is true
+/// while there is no connection.
+pub(crate) fn narrate(
+    mut events: Events,
+    peer: &Peer,
+    channel: Option<&str>,
+    is_away: &Arc<AtomicBool>,
+) -> JoinHandle<Option<Reason>> {
+    let (peer, channel, is_away) = (peer.clone(), channel.map(str::to_owned), is_away.clone());
     tokio::spawn(async move {
         let (mut ended, mut logged, mut listens) = (None, false, false);
         while let Some(event) = events.next().await {
@@ -122,6 +131,7 @@ pub(crate) fn narrate(mut events: Events, peer: &Peer, channel: Option<&str>) ->
                     Event::Disconnected { .. } => listens = false,
                     _ => {}
                 }
+                is_away.store(matches!(event, Event::Disconnected { .. } | Event::Reconnecting { .. }), Relaxed);
                 if is_again {
                     logged = false;
                     continue;
@@ -135,9 +145,10 @@ pub(crate) fn narrate(mut events: Events, peer: &Peer, channel: Option<&str>) ->
 
 fn is_about(event: &Event, listens: bool) -> bool {
     match event {
-        Event::Connected(link) | Event::Disconnected { link, .. } | Event::Reconnecting { link, .. } => {
-            matches!(link, Link::Subscription(_)) == listens
-        }
+        Event::Connected(link)
+        | Event::Disconnected { link, .. }
+        | Event::Reconnecting { link, .. }
+        | Event::ServerError { link, .. } => matches!(link, Link::Subscription(_)) == listens,
         _ => !listens,
     }
 }
@@ -151,6 +162,9 @@ fn say(event: &Event, peer: &Peer, channel: Option<&str>, logged: &mut bool) {
                 note(format_args!("Listening on {channel} at {peer}."));
             }
         }
+        (Event::ServerError { message, .. }, _) => {
+            note(format_args!("The broker reports an error: {}.", escape(message)));
+        }
         // The caller reports the end.
         (Event::Disconnected { .. }, _) if peer.no_reconnect => {}
         (Event::Disconnected { reason: Reason::Closed, .. }, Some(_)) => note(format_args!("Server closed.")),
@@ -162,7 +176,6 @@ fn say(event: &Event, peer: &Peer, channel: Option<&str>, logged: &mut bool) {
             *logged = true;
             note(format_args!("Cannot connect to {peer} yet ({}); retrying.", plain(failure)));
         }
-        (Event::Paused, _) => note(format_args!("The broker takes no more for now: `switchboard status` shows why.")),
         _ => {}
     }
 }

@@ -76,7 +76,7 @@ fn read(input: impl Read, longest: usize, mut give: impl FnMut(Vec<Vec<u8>>) -> 
         }
         if line.len() > longest {
             give(lines);
-            let text = format!("line {} is longer than {longest} bytes", count + 1);
+            let text = format!("line {} is longer than {longest} bytes, the longest that is read", count + 1);
             return Err(io::Error::new(ErrorKind::InvalidData, text));
         }
         if !at_end {
@@ -130,7 +130,7 @@ mod tests {
             let above = format!("first\n{}{end}", "x".repeat(11));
             let (before, error) = lines(above.as_bytes(), 10);
             assert_eq!(before, [b"first"]);
-            assert_eq!(error.as_deref(), Some("line 2 is longer than 10 bytes"));
+            assert_eq!(error.as_deref(), Some("line 2 is longer than 10 bytes, the longest that is read"));
         }
     }
 

@@ -11,6 +11,7 @@ use print::print;
 use rustix::event::{PollFd, PollFlags, poll};
 use std::io::IsTerminal;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 use switchboard_client::options::Protocol;
 use switchboard_client::{Message, Options, Reason, Subscribe, Subscription};
@@ -73,7 +74,7 @@ pub(crate) async fn run(args: &Listen) -> Result<ExitCode> {
         let protocol = protocol(&args.peer, acks || args.headers);
         let options = Options { protocol, inbox: CHUNK, ..Options::default() };
         let client = connect(&args.peer, Duration::ZERO, options).await?;
-        let narrator = narrate(client.events(), &args.peer, Some(&args.channel.to_string()));
+        let narrator = narrate(client.events(), &args.peer, Some(&args.channel.to_string()), &Arc::default());
         let subscription = client.subscribe_with(&args.channel.0, how(acks, left)).await?;
         anyhow::Ok((client, narrator, subscription))
     };

@@ -198,9 +198,9 @@ impl Addresses {
     }
 
     fn warnings(&self) -> String {
-        let list = |addresses: &[SocketAddr]| {
-            let open = addresses.iter().filter(|address| is_open(address)).map(SocketAddr::to_string);
-            open.collect::<Vec<_>>().join(", ")
+        let list = |listeners: &[SocketAddr]| {
+            let open = listeners.iter().filter(|listener| is_open(listener)).flat_map(|listener| reachable(*listener));
+            open.filter(is_open).map(|address| address.to_string()).collect::<Vec<_>>().join(", ")
         };
         let (native, http) = (
             list(&[&self.native[..], &self.stomp].concat()),
@@ -323,13 +323,42 @@ fn is_open(address: &SocketAddr) -> bool {
     !address.ip().to_canonical().is_loopback()
 }
 
-fn strings(addresses: &[SocketAddr]) -> Vec<String> {
-    addresses.iter().map(SocketAddr::to_string).collect()
+/// All addresses that can be opened, as text.
+fn strings(listeners: &[SocketAddr]) -> Vec<String> {
+    listeners.iter().flat_map(|listener| reachable(*listener)).map(|address| address.to_string()).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_list_has_an_address_that_nobody_can_open() {
+        let listeners = || vec!["0.0.0.0:1".parse().expect("one"), "[::1]:2".parse().expect("one")];
+        let addresses = Addresses {
+            native: listeners(),
+            stomp: listeners(),
+            http: listeners(),
+            monitor: listeners(),
+            collect: Some("tcp://0.0.0.0:3".to_owned()),
+            rows: listeners(),
+            news: listeners(),
+            render: listeners(),
+            ..Addresses::default()
+        };
+        let json = addresses.json();
+        for name in ["native", "stomp", "http", "monitor", "rows", "news", "render"] {
+            let list = json[name].as_array().expect("a list");
+            assert!(
+                list.first() == Some(&json!("127.0.0.1:1")) && list.last() == Some(&json!("[::1]:2")),
+                "{name}: {json}"
+            );
+        }
+        assert_eq!(json["collect"], "tcp://127.0.0.1:3");
+        for text in [json.to_string(), addresses.banner()] {
+            assert!(!text.contains("0.0.0.0"), "{text}");
+        }
+    }
 
     #[test]
     fn a_collector_is_shown_under_addresses_that_can_be_connected_to() {

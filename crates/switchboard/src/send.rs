@@ -4,20 +4,23 @@ use crate::bench::too_large;
 use crate::cli::{Peer, Send};
 use crate::client::{connect, doubtful, narrate, protocol};
 use crate::lines::Lines;
-use crate::output::{self, UsageError, note};
+use crate::output::{self, UsageError, note, reasons};
 use crate::stop::{Stop, exit_code};
 use anyhow::{Result, anyhow, bail};
 use serde_json::json;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::os::unix::ffi::OsStrExt;
+use std::pin::pin;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use switchboard_client::native::LIMIT;
 use switchboard_client::{Client, Completion, Error, Options, Reason, Receipts};
-use switchboard_driver::quantity::plural;
+use switchboard_driver::quantity::{plural, show_duration};
 use switchboard_server::is_stomp_queue;
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -34,6 +37,10 @@ const FLUSH: usize = 1 << 20;
 const CHANNEL_NAME: usize = 1024;
 /// Attempts to send a message: one that the broker refuses, for being too big, it refuses for ever.
 const ATTEMPTS: u32 = 5;
+/// Time after which it is worth a word that the broker takes nothing.
+const STALL: Duration = Duration::from_secs(5);
+/// Time that the broker may take for what was accepted before a signal.
+const DRAIN: Duration = Duration::from_secs(5);
 
 /// Sends what was asked for, and returns when the broker has all of it. A signal ends it early: what was accepted by then is
 /// still sent.
@@ -55,10 +62,13 @@ pub(crate) async fn run(args: &Send) -> Result<ExitCode> {
         }
     };
     let done = match done {
-        Ok(()) => stop.unless_again(sender.client.close()).await.map_err(anyhow::Error::from),
+        Ok(()) => sender.close(&mut stop, &mut signal).await,
         error => error,
     };
+    // It is empty after a close that has succeeded.
+    let unconfirmed = sender.client.unconfirmed();
     let Sender { client, narrator, sent, .. } = sender;
+    let taken = sent.saturating_sub(unconfirmed);
     if let Err(error) = done {
         return Err(match error.downcast_ref() {
             Some(Error::InDoubt(_)) => {
@@ -74,13 +84,23 @@ pub(crate) async fn run(args: &Send) -> Result<ExitCode> {
         });
     }
     drop(client);
-    // Not before the session has ended.
-    stop.unless_again(narrator).await?;
+    if signal.is_none() || unconfirmed == 0 {
+        // Not before the session has ended.
+        stop.unless_again(narrator).await?;
+    }
     if signal.is_some() {
-        note(format_args!("Interrupted: {} sent.", plural(sent, "message")));
+        let rest = match unconfirmed {
+            0 => String::new(),
+            _ => format!("; {} the broker has not confirmed, and may be lost", plural(unconfirmed, "more message")),
+        };
+        note(format_args!("Interrupted: {} sent{rest}.", plural(taken, "message")));
     }
     if args.json {
-        output::write(format!("{}\n", json!({ "channel": args.channel.to_string(), "sent": sent })).as_bytes())?;
+        let mut answer = json!({ "channel": args.channel.to_string(), "sent": taken });
+        if unconfirmed > 0 {
+            answer["unconfirmed"] = unconfirmed.into();
+        }
+        output::write(format!("{answer}\n").as_bytes())?;
     }
     Ok(exit_code(signal))
 }
@@ -115,24 +135,41 @@ async fn generated(args: &Send, sender: &mut Sender) -> Result<()> {
 async fn from_stdin(args: &Send, sender: &mut Sender) -> Result<()> {
     let mut lines = Lines::of_stdin();
     let pause = args.interval.unwrap_or_default();
-    let mut left = args.count.unwrap_or(u64::MAX);
-    while left > 0 {
-        let line = match lines.try_next()? {
-            Some(line) => line,
-            None => {
-                // The next line may be long in coming: whether the broker has what there is, is to be known now.
+    let most = args.count.unwrap_or(u64::MAX);
+    let mut number = 0;
+    while number < most {
+        let line = match next_line(&mut lines, sender).await {
+            Ok(Some(line)) => line,
+            Ok(None) => return Ok(()),
+            Err(error) => {
                 sender.flush().await?;
-                match lines.next().await? {
-                    Some(line) => line,
-                    None => return Ok(()),
-                }
+                return Err(error.context(not_sent(number)));
             }
         };
-        left -= 1;
-        sender.push(args, &line).await?;
-        sender.pause(pause, left == 0).await?;
+        number += 1;
+        if let Err(error) = sender.push(args, &line).await {
+            // Only of such a line the answer is awaited: another error may be about any line before.
+            let is_known = line.len() > LIMIT;
+            return Err(if is_known { anyhow!("{}: {}", not_sent(number - 1), reasons(&error)) } else { error });
+        }
+        sender.pause(pause, number == most).await?;
     }
     Ok(())
+}
+
+/// The fate of the lines around one that cannot be sent, which is that behind these.
+fn not_sent(lines: u64) -> String {
+    let number = lines + 1;
+    format!("{} sent; line {number} and those behind it are not", plural(lines, "line"))
+}
+
+async fn next_line(lines: &mut Lines, sender: &mut Sender) -> Result<Option<Vec<u8>>> {
+    if let Some(line) = lines.try_next()? {
+        return Ok(Some(line));
+    }
+    // The next line may be long in coming: whether the broker has what there is, is to be known now.
+    sender.flush().await?;
+    Ok(lines.next().await?)
 }
 
 /// Over STOMP alone there are headers, and an answer for a message that a full queue rejects.
@@ -174,6 +211,44 @@ struct Sender {
     unflushed: usize,
     flushing: Option<Completion<()>>,
     sent: u64,
+    stall: Stall,
+}
+
+/// A broker that takes nothing, which is said once.
+#[derive(Default)]
+struct Stall {
+    channel: String,
+    is_away: Arc<AtomicBool>,
+    is_told: bool,
+}
+
+impl Stall {
+    /// Completes what waits for the broker. If that takes long, it says so.
+    async fn watch<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                () = sleep(STALL), if !self.is_told => {
+                    // Of a broker that is away the reason is told already.
+                    if !self.is_away.load(Relaxed) {
+                        self.is_told = true;
+                        note(format_args!("{}", self.text()));
+                    }
+                }
+            }
+        }
+    }
+
+    fn text(&self) -> String {
+        let (channel, time) = (&self.channel, show_duration(STALL));
+        let full = if channel.starts_with("/queue") { "the queue" } else { "a subscriber's buffer, or the topic's," };
+        format!(
+            "The broker has taken nothing for {time}: {full} is full, most likely, and `send` waits until there is room. \
+             `switchboard status` shows the reason; a consumer of {channel} makes room."
+        )
+    }
 }
 
 impl Sender {
@@ -181,8 +256,9 @@ impl Sender {
         // At least once, but not for ever.
         let options = Options { resend: ATTEMPTS - 1, ..options(args) };
         let client = connect(&args.peer, args.timeout, options).await?;
-        let narrator = narrate(client.events(), &args.peer, None);
-        Ok(Sender { client, narrator, unflushed: 0, flushing: None, sent: 0 })
+        let stall = Stall { channel: args.channel.to_string(), ..Stall::default() };
+        let narrator = narrate(client.events(), &args.peer, None, &stall.is_away);
+        Ok(Sender { client, narrator, unflushed: 0, flushing: None, sent: 0, stall })
     }
 
     async fn push(&mut self, args: &Send, message: &[u8]) -> Result<()> {
@@ -194,13 +270,14 @@ impl Sender {
             self.sent += 1;
             return Ok(());
         }
-        publish(&self.client, args, message).await?;
+        // One that waits for room is sent, too, even if nobody waits for it any more.
         self.sent += 1;
+        self.stall.watch(publish(&self.client, args, message)).await?;
         self.unflushed += channel.len() + message.len();
         if self.unflushed >= FLUSH {
             self.unflushed = 0;
             if let Some(flushing) = self.flushing.replace(self.client.flush()) {
-                flushing.await?;
+                self.stall.watch(flushing).await?;
             }
         }
         Ok(())
@@ -218,8 +295,24 @@ impl Sender {
     async fn flush(&mut self) -> Result<()> {
         self.unflushed = 0;
         if let Some(flushing) = self.flushing.take() {
-            flushing.await?;
+            self.stall.watch(flushing).await?;
         }
-        Ok(self.client.flush().await?)
+        Ok(self.stall.watch(self.client.flush()).await?)
+    }
+
+    /// Ends the session once the broker has everything. After a signal it has a moment for that, and a second one ends it there
+    /// and then.
+    async fn close(&mut self, stop: &mut Stop, signal: &mut Option<u8>) -> Result<()> {
+        let mut closing = pin!(self.client.close());
+        if signal.is_none() {
+            tokio::select! {
+                closed = self.stall.watch(&mut closing) => return Ok(closed?),
+                code = stop.next() => *signal = Some(code),
+            }
+        }
+        tokio::select! {
+            closed = timeout(DRAIN, closing) => Ok(closed.unwrap_or(Ok(()))?),
+            _ = stop.next() => Ok(()),
+        }
     }
 }

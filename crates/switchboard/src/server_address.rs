@@ -72,12 +72,20 @@ pub(crate) enum AddressError {
         "the scheme {0}:// is not known; write switchboard://, stomp://, http://, https:// or tcp://, or leave it out"
     )]
     Scheme(String),
+    #[error("ipc:// is for `agent` alone; this command connects over TCP, to a host, HOST:PORT or a URL")]
+    Ipc,
+    #[error("one slash stands behind {0}: and there must be two, as in {0}://HOST")]
+    Slash(String),
+    #[error("{0} is not used here: leave it out")]
+    Unused(String),
     #[error("it names no host")]
     NoHost,
     #[error("{0} is no port: it must be a number from 1 to 65535")]
     Port(String),
     #[error("{0} is no host name")]
     Host(String),
+    #[error("the host {0} has letters that the DNS does not know: write the name that begins with xn-- there")]
+    International(String),
     #[error("a host name has at most {LONGEST_HOST} bytes; this one has {0}")]
     Long(usize),
     #[error("{0} has more than one colon, and is no IPv6 address; write HOST:PORT, or [ADDRESS]:PORT")]
@@ -104,14 +112,22 @@ impl FromStr for ServerAddress {
             Some((scheme, rest)) => (Some(scheme.to_ascii_lowercase()), rest),
             None => (None, text),
         };
+        let is_scheme = |name: &str| name == "ipc" || Door::ALL.iter().any(|door| door.schemes().contains(&name));
+        if let Some((name, _)) = text.split_once(":/").filter(|_| scheme.is_none()) {
+            let name = name.to_ascii_lowercase();
+            if is_scheme(&name) {
+                return Err(AddressError::Slash(name));
+            }
+        }
         match scheme.as_deref() {
-            Some(other) if !Door::ALL.iter().any(|door| door.schemes().contains(&other)) => {
+            Some("ipc") => return Err(AddressError::Ipc),
+            Some(other) if !is_scheme(other) => {
                 return Err(AddressError::Scheme(other.to_owned()));
             }
             _ => {}
         }
-        // The path of an address that was copied from a page does not matter.
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let authority_end = authority.len();
         // Of a passcode that was not encoded the beginning would be taken for a port, and shown.
         let is_torn = rest[authority.len()..].contains('@');
         if is_torn && scheme.as_deref().is_none_or(|scheme| scheme == "stomp") {
@@ -130,7 +146,9 @@ impl FromStr for ServerAddress {
         };
         let (host, port) = split(authority).map_err(|error| if is_torn { AddressError::Torn } else { error })?;
         let is_web = matches!(scheme.as_deref(), Some("http" | "https"));
-        let token = if is_web { token(rest)? } else { None };
+        let behind = &rest[authority_end..];
+        check_behind(behind, is_web)?;
+        let token = if is_web { token(behind)? } else { None };
         Ok(ServerAddress { scheme, host, port, login, token })
     }
 }
@@ -163,6 +181,9 @@ fn split(authority: &str) -> Result<(String, Option<u16>), AddressError> {
     if !is_name {
         return Err(AddressError::Host(host.to_owned()));
     }
+    if !host.is_ascii() {
+        return Err(AddressError::International(host.to_owned()));
+    }
     let port = port.filter(|port| !port.is_empty()).map(|port| match port.parse() {
         Ok(number) if number > 0 && port.bytes().all(|byte| byte.is_ascii_digit()) => Ok(number),
         _ => Err(AddressError::Port(port.to_owned())),
@@ -170,9 +191,29 @@ fn split(authority: &str) -> Result<(String, Option<u16>), AddressError> {
     Ok((host.to_owned(), port.transpose()?))
 }
 
+/// Refuses what stands behind the host and is not used: of a page's address the path does not matter, and the query has the
+/// token. Values may be secrets, and are not repeated.
+fn check_behind(behind: &str, is_web: bool) -> Result<(), AddressError> {
+    let unused = |part: String| Err(AddressError::Unused(part));
+    let (behind, fragment) = behind.split_once('#').unwrap_or((behind, ""));
+    let (path, query) = behind.split_once('?').unwrap_or((behind, ""));
+    if !is_web && !matches!(path, "" | "/") {
+        return unused("its path".to_owned());
+    }
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let is_plain = |key: &&str| key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+        match pair.split_once('=').map(|(key, _)| key).filter(is_plain) {
+            Some("token") if is_web => {}
+            Some(key) => return unused(format!("the parameter {key} of its query")),
+            None => return unused("its query".to_owned()),
+        }
+    }
+    if fragment.is_empty() { Ok(()) } else { unused("what stands behind its #".to_owned()) }
+}
+
 /// The token in the query of an address.
-fn token(rest: &str) -> Result<Option<String>, AddressError> {
-    let Some((_, query)) = rest.split('#').next().unwrap_or_default().split_once('?') else { return Ok(None) };
+fn token(behind: &str) -> Result<Option<String>, AddressError> {
+    let Some((_, query)) = behind.split_once('?') else { return Ok(None) };
     let given = query.split('&').find_map(|pair| pair.strip_prefix("token="));
     let decode = |text| percent_decode_str(text).decode_utf8().map(Cow::into_owned).map_err(|_| AddressError::Token);
     given.map(decode).transpose()
@@ -272,129 +313,4 @@ pub(crate) struct Server {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn native(text: &str) -> String {
-        text.parse::<ServerAddress>().expect(text).authority(Door::Native)
-    }
-
-    fn http(text: &str) -> String {
-        text.parse::<ServerAddress>().expect(text).authority(Door::BrokerHttp)
-    }
-
-    #[test]
-    fn a_host_alone_has_the_port_of_the_command() {
-        assert_eq!(native("localhost"), "localhost:25000");
-        assert_eq!(http("broker.example"), "broker.example:25080");
-        assert_eq!(http(" 192.0.2.7 "), "192.0.2.7:25080");
-        assert_eq!(native("::1"), "[::1]:25000");
-        assert_eq!(native("[::1]"), "[::1]:25000");
-        assert_eq!("[::1]".parse::<ServerAddress>().expect("an address").host(), "::1");
-    }
-
-    #[test]
-    fn a_port_without_a_scheme_counts() {
-        assert_eq!(native("localhost:1"), "localhost:1");
-        assert_eq!(http("[::1]:65535"), "[::1]:65535");
-    }
-
-    #[test]
-    fn a_port_counts_only_where_the_scheme_is_the_commands_own() {
-        assert_eq!(native("switchboard://broker:7"), "broker:7");
-        assert_eq!(http("switchboard://broker:7"), "broker:25080");
-        assert_eq!(native("http://127.0.0.1:25080/status?limit=1"), "127.0.0.1:25000");
-        assert_eq!(http("HTTP://127.0.0.1:99/"), "127.0.0.1:99");
-        assert_eq!(http("https://proxy.example"), "proxy.example:443");
-        assert_eq!(http("https://proxy.example:444"), "proxy.example:444");
-        assert_eq!(native("https://proxy.example"), "proxy.example:25000");
-        let collector: ServerAddress = "tcp://[::1]:5556".parse().expect("an address");
-        assert_eq!(collector.authority(Door::Collector), "[::1]:5556");
-        assert_eq!(collector.authority(Door::MonitorHttp), "[::1]:8088");
-        assert!(collector.is_explicitly(Door::Collector) && !collector.is_explicitly(Door::Native));
-    }
-
-    #[test]
-    fn an_address_of_stomp_may_have_a_login_which_is_not_shown() {
-        let address: ServerAddress = "stomp://me:a%40b@h:7".parse().expect("an address");
-        assert_eq!(address.login(), (Some("me".into()), Some("a@b".into())));
-        assert_eq!((address.authority(Door::Stomp), address.authority(Door::Native)), ("h:7".into(), "h:25000".into()));
-        assert_eq!((address.to_string(), format!("{address:?}")), ("stomp://h:7".into(), "stomp://h:7".into()));
-        let plain: ServerAddress = "stomp://h".parse().expect("an address");
-        assert_eq!((plain.login(), plain.port(Door::Stomp)), ((None, None), 61613));
-    }
-
-    #[test]
-    fn what_is_wrong_is_named() {
-        let error = |text: &str| text.parse::<ServerAddress>().expect_err(text).to_string();
-        assert!(error("").contains("empty"));
-        assert!(error("ftp://x").contains("ftp://"));
-        assert!(error("http://").contains("no host"));
-        assert!(error(":25000").contains("no host"));
-        assert!(error("me:secret@host").contains("SWITCHBOARD_TOKEN"));
-        assert!(error("switchboard://me@host").contains("SWITCHBOARD_TOKEN"));
-        assert!(error("stomp://%ff@host").contains("login is not UTF-8"));
-        assert!(error("stomp://me:a%0Ab@host").contains("passcode has a line end"));
-        for port in ["0", "65536", "-1", "x", "+5"] {
-            assert!(error(&format!("host:{port}")).contains("from 1 to 65535"), "{port}");
-        }
-        assert!(error("a b").contains("no host name"));
-        assert!(error("[::1").contains("no host name"));
-        assert!(error("[::1]x").contains("no host name"));
-    }
-
-    #[test]
-    fn a_passcode_is_never_part_of_an_error() {
-        for text in [
-            "stomp://me:secret@h:x",
-            "stomp://me:secret@a b",
-            "stomp://me:secret%ff@h",
-            "stomp://me:secret/1@h",
-            "stomp://me:1/secret@h",
-            "me:secret?1@h",
-            "http://me:secret#1@h",
-            "http://me:secret@h",
-            "ftp://me:secret@h",
-        ] {
-            let error = text.parse::<ServerAddress>().expect_err(text);
-            assert!(!format!("{error} {error:?}").contains("secret"), "{text}: {error}");
-        }
-        assert!("http://h/path@x".parse::<ServerAddress>().is_ok());
-    }
-
-    #[test]
-    fn the_token_of_a_page_is_taken_and_not_shown() {
-        for (text, token) in [
-            ("http://h:1/?token=a%2Bb", Some("a+b")),
-            ("https://h/page?x=1&token=secret#token=no", Some("secret")),
-            ("http://h/?token=", Some("")),
-            ("http://h/#?token=no", None),
-            ("http://h/?other=secret", None),
-            ("h:1", None),
-        ] {
-            let address: ServerAddress = text.parse().expect(text);
-            assert_eq!(address.token(), token, "{text}");
-            assert!(!format!("{address} {address:?}").contains("token"), "{text}");
-        }
-        assert!("http://h/?token=%ff".parse::<ServerAddress>().is_err());
-    }
-
-    #[test]
-    fn a_host_that_cannot_be_is_refused_at_once() {
-        let error = |text: &str| text.parse::<ServerAddress>().expect_err(text).to_string();
-        assert!(error("127.0.0.1:27000:1").contains("no IPv6 address"));
-        assert!(error("http://a:b:c").contains("more than one colon"));
-        assert_eq!(native("fe80::1%eth0"), "[fe80::1%eth0]:25000");
-        for length in [LONGEST_HOST - 1, LONGEST_HOST] {
-            assert!("x".repeat(length).parse::<ServerAddress>().is_ok(), "{length}");
-        }
-        assert!(error(&"x".repeat(LONGEST_HOST + 1)).contains("at most 253 bytes; this one has 254"));
-    }
-
-    #[test]
-    fn it_is_shown_as_it_was_given() {
-        for text in ["localhost", "switchboard://[::1]:7", "http://a.example:80", "host:1"] {
-            assert_eq!(text.parse::<ServerAddress>().expect(text).to_string(), text);
-        }
-    }
-}
+mod tests;

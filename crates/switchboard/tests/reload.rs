@@ -146,3 +146,17 @@ fn a_changed_policy_holds_for_topics_that_are_there_and_for_new_ones() {
     publisher.until_echo();
     assert!(dropped(broker) > before);
 }
+
+#[test]
+fn a_rule_without_effect_is_a_warning_once_at_a_reload_too() {
+    let configured = Configured::start("");
+    let log = &configured.broker.log;
+    std::fs::write(&configured.path, "[[channel]]\nmatch = '/queue/a'\npolicy = 'block'\n").expect("written");
+    configured.broker.program.signal("-HUP");
+    log.find(&["WARN", "without effect: policy of [[channel]] /queue/a"]);
+    log.find(&[APPLIED]);
+    configured.broker.program.signal("-HUP");
+    let line =
+        std::iter::from_fn(|| log.next()).find(|line| line.contains("without effect") || line.contains("applied:"));
+    assert!(line.as_ref().is_some_and(|line| line.contains("applied: none")), "{line:?}");
+}

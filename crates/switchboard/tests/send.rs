@@ -9,7 +9,8 @@ use std::process::{Output, Stdio};
 const BOUND: [&str; 4] = ["--set", "overflow=reject", "--set", "queue-messages=3"];
 
 fn send(broker: &Broker, args: &[&str], lines: &str) -> Output {
-    let mut sender = broker.client(&[&["send"], args].concat());
+    let mut sender = switchboard(&[&["send"], args].concat());
+    sender.env("SWITCHBOARD_URL", &broker.native[0]);
     let mut sender =
         sender.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a sender");
     sender.stdin.take().expect("a pipe").write_all(lines.as_bytes()).expect("written");
@@ -56,18 +57,66 @@ fn over_the_native_protocol_send_cannot_tell_a_rejection_and_its_help_says_so() 
     assert!(help.contains("With switchboard:// in --server the broker cannot tell that."), "{help}");
 }
 
-#[test]
-fn a_full_queue_that_does_not_reject_makes_send_wait() {
-    let broker = Broker::start(&["--set", "queue-messages=1"]);
-    let mut sender = broker.client(&["send", "/queue/a", "--stdin"]);
+/// Sends three messages to a queue that has room for one.
+fn send_to_full(broker: &Broker, address: &str) -> (Program, Lines) {
+    let mut sender = switchboard(&["send", "/queue/a", "--stdin", "--server", address]);
     let mut sender = Program::start(sender.stdin(Stdio::piped()).stderr(Stdio::piped())).expect("a sender");
     let said = Lines::of(sender.child.stderr.take().expect("a pipe"));
     sender.child.stdin.take().expect("a pipe").write_all(b"1\n2\n3\n").expect("written");
     broker.status_until("it is paused", |status| status["totals"]["paused"] == 1);
-    let listened = broker.client(&["listen", "/queue/a", "--count", "3"]).output().expect("an end");
-    assert_eq!(listened.stdout, b"1\n2\n3\n");
-    assert!(sender.end().success());
-    assert_eq!(said.all(), Vec::<String>::new());
+    (sender, said)
+}
+
+#[test]
+fn a_full_queue_that_does_not_reject_makes_send_wait_which_is_said_once() {
+    for scheme in ["switchboard", "stomp"] {
+        let broker = Broker::start(&["--set", "queue-messages=1"]);
+        let (mut sender, said) = send_to_full(&broker, &format!("{scheme}://{}", broker.native[0]));
+        said.find(&["taken nothing for 5s: the queue is full", "`switchboard status`", "a consumer of /queue/a"]);
+        let listened = broker.client(&["listen", "/queue/a", "--count", "3"]).output().expect("an end");
+        assert_eq!(listened.stdout, b"1\n2\n3\n");
+        assert!(sender.end().success());
+        assert_eq!(said.all().len(), 1);
+    }
+}
+
+#[test]
+fn after_a_signal_send_says_what_was_sent_and_what_may_be_lost() {
+    for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
+        let broker = Broker::start(&["--set", "queue-messages=1"]);
+        let (mut sender, said) = send_to_full(&broker, &format!("stomp://{}", broker.native[0]));
+        sender.signal(signal);
+        let told = said.find(&["Interrupted: ", " sent; ", "the broker has not confirmed, and may be lost."]);
+        assert_eq!(sender.end().code(), Some(code));
+        let numbers: Vec<u64> = told.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+        let depth = broker.status()["channels"][0]["depth"].as_u64().expect("a depth");
+        assert!(matches!(numbers[..], [taken, more] if taken + more == 3 && more > 0 && taken <= depth), "{told}");
+    }
+}
+
+#[test]
+fn a_line_that_is_too_long_is_named_with_its_number_and_the_limit_and_the_fate_of_the_others() {
+    const LIMIT: usize = 16 << 20;
+    for (scheme, length, is_taken) in [
+        ("stomp", LIMIT - 1, true),
+        ("stomp", LIMIT, true),
+        ("stomp", LIMIT + 1, false),
+        ("switchboard", LIMIT + 1, false),
+    ] {
+        let broker = Broker::start(&[]);
+        let address = format!("{scheme}://{}", broker.native[0]);
+        let sent =
+            send(&broker, &["/queue/a", "-l", "-s", &address], &format!("first\n{}\nlast\n", "x".repeat(length)));
+        let said = String::from_utf8(sent.stderr).expect("text");
+        let parts =
+            ["1 line sent; line 2 and those behind it are not: ", "16777217 bytes", " limit", " 16777216 bytes"];
+        if is_taken {
+            assert_eq!((sent.status.code(), &said[..]), (Some(0), ""), "{length}");
+        } else {
+            assert!(sent.status.code() == Some(1) && parts.iter().all(|part| said.contains(part)), "{said}");
+        }
+        assert_eq!(broker.status()["channels"][0]["depth"], if is_taken { 3 } else { 1 });
+    }
 }
 
 #[test]

@@ -34,6 +34,44 @@ fn a_table_says_what_waits_where() {
 }
 
 #[test]
+fn a_part_of_an_address_that_cannot_be_used_is_a_wrong_command_line_that_names_it() {
+    for (args, host) in [
+        (&["top", "-s", "http://b\u{fc}cher.example"][..], "b\u{fc}cher.example"),
+        (&["health", "http:/localhost"], "http:"),
+        (&["top", "-s", "ipc:///run/collector"], "ipc://"),
+        (&["queues", "-s", "http://localhost/queues?limit=1"], "limit"),
+    ] {
+        let (code, _, said) = run(args);
+        assert!(code == Some(2) && said.contains(host), "{args:?}: {said}");
+    }
+}
+
+#[test]
+fn names_of_any_length_are_whole_in_json() {
+    let broker = Broker::start(&[]);
+    let name = |length: usize| format!("/queue/{}", "x".repeat(length - "/queue/".len()));
+    // The longest that the broker takes.
+    let names = [name(100), name(1024)];
+    let mut publisher = Client::publisher(&broker);
+    names.iter().for_each(|name| publisher.publish(name, b"1"));
+    publisher.settle();
+    let _listener = Client::listening(&broker, format!("/topic/{}", "y".repeat(1017)));
+    for (command, list) in [("status", "channels"), ("queues", "queues")] {
+        let (code, text, _) = run(&[command, "--json", "-s", &broker.http]);
+        let answer: Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(code, Some(0));
+        for name in &names {
+            assert!(
+                answer[list].as_array().expect("rows").iter().any(|row| row["name"] == **name),
+                "{command}: {text}"
+            );
+        }
+        let is_whole = |row: &Value| row["subscriptions"][0].as_str().is_some_and(|name| name.len() == 1024);
+        assert!(command == "queues" || answer["connections"].as_array().expect("rows").iter().any(is_whole), "{text}");
+    }
+}
+
+#[test]
 fn every_row_is_listed_page_by_page() {
     let broker = Broker::start(&[]);
     let mut publisher = Client::publisher(&broker);

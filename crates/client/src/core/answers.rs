@@ -1,9 +1,9 @@
 //! Answers of the broker to a publisher: barriers come back, and in STOMP an ERROR may come.
 
 use super::Publisher;
-use crate::Reason;
 use crate::protocol::{self, Incoming};
 use crate::stomp::{self, Refused};
+use crate::{Event, Link, Reason};
 use std::time::Instant;
 use switchboard_wire::stomp::Found;
 
@@ -57,6 +57,10 @@ impl Publisher {
                         }
                         // It names the message that it is about.
                         b"ERROR" if let Some(of) = self.awaited(token, &frame) => self.refused(token, of, &frame),
+                        b"ERROR" if stomp::is_passing(&frame) => {
+                            let message = Refused::of(&frame).0;
+                            self.due.events.push(Event::ServerError { link: Link::Publisher, message });
+                        }
                         b"ERROR" => break Err(Reason::Error(Refused::of(&frame).0)),
                         // Nothing was subscribed to.
                         b"MESSAGE" => {}
@@ -88,5 +92,17 @@ impl Publisher {
         self.flushes.confirm(number, &mut self.due);
         self.confirmed_beside_rejected(number);
         self.admit();
+    }
+    /// Messages that were accepted, and are neither confirmed nor told to be lost.
+    pub(crate) fn unconfirmed(&self) -> u64 {
+        let again: u64 = self.again.iter().map(|batch| batch.messages).sum();
+        let parked = self.waiting.0.iter().filter(|waiting| waiting.frames.is_some()).count() as u64;
+        self.messages + again + self.on_their_way() + parked
+    }
+
+    /// Messages that were written, in part at least, and are not confirmed.
+    pub(super) fn on_their_way(&self) -> u64 {
+        let writing = self.writing.as_ref().map_or(0, |(batch, _)| batch.messages);
+        self.unconfirmed.iter().map(|sent| sent.doubt.messages).sum::<u64>() + writing
     }
 }

@@ -5,7 +5,7 @@ use super::requests::Refusal;
 use crate::Doubt;
 use crate::options::Receipts;
 use crate::protocol::Token;
-use crate::stomp::{ReceiptId, Refused};
+use crate::stomp::{self, ReceiptId, Refused};
 use switchboard_wire::stomp::Frame;
 
 /// Whether the session goes on behind an ERROR. By the specification it ends; ours says in a header that it does not, and other
@@ -33,7 +33,7 @@ impl Publisher {
     /// Messages were not taken: that which the answer names, and without receipts of each message perhaps others between the barrier
     /// before this one and it. They are not sent again: the server would refuse them again.
     pub(super) fn refused(&mut self, token: Token, of: ReceiptId, frame: &Frame<'_>) {
-        if self.continuation == Continuation::Sure && frame.header(b"fatal").as_deref() != Some(b"false") {
+        if self.continuation == Continuation::Sure && !stomp::is_passing(frame) {
             self.continuation = Continuation::Unsure;
         }
         if self.rejected.contains(&of) {
@@ -61,12 +61,6 @@ impl Publisher {
         if of.part.is_none() {
             self.confirmed(of.number);
         }
-    }
-
-    /// Messages that were written, in part at least, and are not confirmed.
-    fn on_their_way(&self) -> u64 {
-        let writing = self.writing.as_ref().map_or(0, |(batch, _)| batch.messages);
-        self.unconfirmed.iter().map(|sent| sent.doubt.messages).sum::<u64>() + writing
     }
 
     fn since_barrier_before(&self, number: u64) -> Doubt {

@@ -6,7 +6,7 @@ use super::subscriber::Effect;
 use crate::Reason;
 use crate::inbox::Envelope;
 use crate::protocol::Token;
-use crate::stomp::{self, Acks, Agreed, Refused, Subscribing};
+use crate::stomp::{self, Acks, Agreed, ReceiptId, Refused, Subscribing};
 use crate::subscribe::AckMode;
 use bytes::{Buf, BytesMut};
 use std::collections::VecDeque;
@@ -33,6 +33,8 @@ pub(crate) struct StompSubscriber {
     ending: Ending,
     connection: u64,
     output: Vec<u8>,
+    /// Errors behind which the session goes on.
+    reported: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,12 +73,18 @@ impl StompSubscriber {
             confirmed: false,
             ending: Ending::No,
             output,
+            reported: Vec::new(),
         }
     }
 
     /// Returns true if the subscription is in force: its receipt has come, or its first message.
     pub(crate) fn is_confirmed(&self) -> bool {
         self.confirmed
+    }
+
+    /// Takes the server's errors behind which the session goes on.
+    pub(crate) fn take_reported(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.reported)
     }
 
     /// Returns true if the session has ended in good order.
@@ -179,6 +187,14 @@ impl StompSubscriber {
                     Ending::Disconnected(asked) if number >= asked => self.ending = Ending::Done,
                     _ => {}
                 }
+                Ok(())
+            }
+            // That of SUBSCRIBE would never come: it names its receipt, as an ack does not.
+            b"ERROR" if stomp::is_passing(frame) && ReceiptId::answered(frame).is_none() => {
+                if self.of.how.ack == AckMode::Manual {
+                    self.acks.refused();
+                }
+                self.reported.push(Refused::of(frame).0);
                 Ok(())
             }
             b"ERROR" => Err(Reason::Error(Refused::of(frame).0)),

@@ -108,6 +108,26 @@ fn what_is_published_goes_out_in_one_piece_with_a_barrier_for_a_flush() {
 }
 
 #[test]
+fn unconfirmed_messages_are_those_that_wait_and_those_on_their_way() {
+    let now = Instant::now();
+    // A message of 10 bytes takes 20: the third one waits for room.
+    let mut core = publisher("buffer=40");
+    core.connected(TOKEN, now);
+    assert_eq!(core.unconfirmed(), 0);
+    for count in 1..=3 {
+        drop(publish(&mut core, &[0; 10], now));
+        assert_eq!(core.unconfirmed(), count);
+    }
+    let mut flush = core.flush("flush", now);
+    let (messages, barriers) = broker(&drain(&mut core, now));
+    assert_eq!((messages.len(), core.unconfirmed()), (3, 3));
+    core.received(&back(*barriers.last().expect("a barrier")), now).unwrap();
+    fire(&mut core);
+    assert_eq!(core.unconfirmed(), 0);
+    assert!(answer(&mut flush).unwrap().is_ok());
+}
+
+#[test]
 fn a_mark_is_asked_for_when_nobody_flushes_but_not_for_each_message() {
     let now = Instant::now();
     let mut core = publisher("");

@@ -52,6 +52,14 @@ impl Session {
         matches!(self, Session::Stomp { core, .. } if core.is_done())
     }
 
+    /// Takes the server's errors behind which the session goes on.
+    pub(crate) fn take_reported(&mut self) -> Vec<String> {
+        match self {
+            Session::Native(..) => Vec::new(),
+            Session::Stomp { core, .. } => core.take_reported(),
+        }
+    }
+
     /// Moves whole messages from `input` to `chunks`; the result is how many bytes are to be there to go on.
     pub(crate) fn received(
         &mut self,

@@ -202,6 +202,10 @@ async fn follow(shared: &Shared, request: &mut SubscribeRequest, open: Open, dea
                     Err(error) => return ended(confirmed, error.to_string().into()),
                 }
                 let result = core.received(&mut input, &mut chunks, Instant::now());
+                for message in core.take_reported() {
+                    let link = Link::Subscription(request.subscribing.destination.clone());
+                    shared.emit(&Event::ServerError { link, message });
+                }
                 if closing && !chunks.is_empty() {
                     late = Deadline::after(Instant::now(), options.timeout);
                 }

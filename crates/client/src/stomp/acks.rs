@@ -199,6 +199,11 @@ impl Acks {
         }
     }
 
+    /// The server has not taken an ack: the next flush says so.
+    pub(crate) fn refused(&self) {
+        self.state.lock().lost += 1;
+    }
+
     /// The time at which the first flush is late.
     pub(crate) fn deadline(&self) -> Deadline {
         let state = self.state.lock();

@@ -25,6 +25,11 @@ pub(crate) struct Agreed {
 #[error("the server reports: {0}")]
 pub(crate) struct Refused(pub(crate) String);
 
+/// Returns true if the server says that the session goes on behind its ERROR.
+pub(crate) fn is_passing(frame: &Frame<'_>) -> bool {
+    frame.header(b"fatal").as_deref() == Some(b"false")
+}
+
 impl Refused {
     /// The sentence of an ERROR: its `message`, and the body if that says more.
     pub(crate) fn of(frame: &Frame<'_>) -> Refused {

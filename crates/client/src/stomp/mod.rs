@@ -5,7 +5,7 @@ mod connect;
 mod frames;
 
 pub(crate) use acks::{Acks, Settled};
-pub(crate) use connect::{Agreed, Failure, Handshake, Refused, shown};
+pub(crate) use connect::{Agreed, Failure, Handshake, Refused, is_passing, shown};
 pub(crate) use frames::{ReceiptId, Subscribing, unsubscribe};
 pub(crate) use frames::{
     barrier, disconnect, first_lengths, first_receipt, is_expressible, mark, mark_each, receipt, send, subscribe,

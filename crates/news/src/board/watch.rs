@@ -73,7 +73,7 @@ pub(crate) fn read(path: &Path) -> Result<String, String> {
     if length > MAX_FILE {
         return Err(format!("the sites file {} is longer than {MAX_FILE} bytes", path.display()));
     }
-    std::fs::read_to_string(path).map_err(failed)
+    switchboard_driver::read_text(path).map_err(failed)
 }
 
 /// All problems in one text.

@@ -51,7 +51,7 @@ impl Store {
             if fs::metadata(&path)?.len() > MAX_FILE {
                 return Err(io::Error::other("it is too long"));
             }
-            let record: Record = serde_json::from_slice(&fs::read(&path)?)?;
+            let record: Record = serde_json::from_slice(&switchboard_driver::read_file(&path)?)?;
             if record.name == name { Ok(record) } else { Err(io::Error::other("it is another site's")) }
         };
         match read() {

@@ -136,7 +136,7 @@ impl Ending {
         let hub = &context.hub;
         let is_http = matches!(error, NativeError::OtherProtocol { protocol: ForeignProtocol::Http });
         let address = context.http.as_ref().filter(|_| is_http);
-        let place = address.map_or_else(String::new, |address| format!("; the HTTP address is http://{address}/"));
+        let place = address.map_or_else(String::new, |address| format!("; HTTP is at {address}"));
         log!(hub, handle, Protocol, warn, "closed: {error}{place}");
         if is_http && handle.is_untouched() {
             // It goes into an empty send buffer, or nowhere.
@@ -205,7 +205,7 @@ impl Ending {
 
 /// Answer to a browser that opened a port for the native protocol and STOMP.
 fn answer(address: Option<&String>) -> String {
-    let place = address.map_or_else(String::new, |address| format!(" HTTP is at http://{address}/"));
+    let place = address.map_or_else(String::new, |address| format!(" HTTP is at {address}"));
     let body = format!("This port speaks Switchboard's native protocol and STOMP.{place}\n");
     format!(
         "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",

@@ -21,7 +21,7 @@ pub(super) fn context(limits: Limits) -> Arc<Context> {
         handshake: Duration::from_secs(60),
         read_timeout: Duration::from_secs(10),
         send_buffer: 0,
-        http: Some("127.0.0.1:25080".into()),
+        http: Some("http://127.0.0.1:25080/".into()),
         refused: Semaphore::new(REFUSED),
     })
 }

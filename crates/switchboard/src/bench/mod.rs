@@ -1,6 +1,7 @@
 //! `switchboard bench`.
 
 mod args;
+mod leftover;
 
 pub(crate) use args::{Bench, EXAMPLES};
 
@@ -12,8 +13,9 @@ use crate::output::{self, UsageError, note, plain, refused};
 use crate::server_address::Door;
 use crate::spoken::spoken;
 use anyhow::{Result, anyhow, bail};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Value, json};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGCONT, SIGINT, SIGTERM};
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write as _};
 use std::net::SocketAddr;
@@ -38,6 +40,7 @@ pub(crate) fn run(args: &Bench) -> Result<ExitCode> {
     let server = &args.server.address;
     let is_stomp = server.is_explicitly(Door::Stomp);
     let door = if is_stomp { Door::Stomp } else { Door::Native };
+    may_open(usize::from(args.publishers) + usize::from(args.subscribers))?;
     let at = address(server.host(), server.port(door))?;
     let login = match server.login() {
         (Some(login), passcode) => Some((login, passcode.unwrap_or_default())),
@@ -56,7 +59,11 @@ pub(crate) fn run(args: &Bench) -> Result<ExitCode> {
         size: args.size,
         time: args.seconds,
         rate: args.rate,
+        prefix: leftover::PREFIX,
     };
+    if args.queue {
+        leftover::sweep(server);
+    }
     if !args.json {
         output::write(format!("{}\n", describe(args, at)).as_bytes())?;
     }
@@ -68,6 +75,8 @@ pub(crate) fn run(args: &Bench) -> Result<ExitCode> {
         signal_hook::flag::register_usize(signal, code.clone(), 128 + signal as usize)?;
         signal_hook::flag::register(signal, stop.clone())?;
     }
+    let resumed = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(SIGCONT, resumed.clone())?;
     let began = Instant::now();
     let progress = (!args.json && io::stderr().is_terminal()).then(|| Progress::start(args.seconds));
     let loaded = if is_stomp { load(&stomp, &plan, &stop) } else { load(&native, &plan, &stop) };
@@ -82,6 +91,9 @@ pub(crate) fn run(args: &Bench) -> Result<ExitCode> {
     };
     if stop.load(Relaxed) {
         note(format_args!("Interrupted after {:.1} s: what was measured by then.", began.elapsed().as_secs_f64()));
+    }
+    if resumed.load(Relaxed) {
+        note(format_args!("The bench was stopped for a while, as by Ctrl-Z: the figures include that time."));
     }
     let text = if args.json { format!("{}\n", as_json(args, &outcome)) } else { as_text(&outcome) };
     output::write(text.as_bytes())?;
@@ -102,6 +114,27 @@ pub(crate) fn run(args: &Bench) -> Result<ExitCode> {
         bail!("messages came twice, in a wrong order, or from nowhere");
     }
     Ok(ExitCode::from(u8::try_from(code.load(Relaxed)).unwrap_or(u8::MAX)))
+}
+
+/// Files of this process beside its connections, and some to spare.
+const OTHER_FILES: usize = 16;
+
+/// Makes sure that this process may have so many connections: an error in the middle would be taken for one of the broker.
+fn may_open(connections: usize) -> Result<()> {
+    let needed = (connections + OTHER_FILES) as u64;
+    let limit = getrlimit(Resource::Nofile);
+    let is_less = |limit: Option<u64>| limit.is_some_and(|most| most < needed);
+    if !is_less(limit.current) {
+        return Ok(());
+    }
+    if is_less(limit.maximum) || setrlimit(Resource::Nofile, Rlimit { current: Some(needed), ..limit }).is_err() {
+        let most = limit.maximum.or(limit.current).unwrap_or_default();
+        bail!(
+            "{connections} connections take {needed} open files, and this process may have {most} (ulimit -n): give fewer \
+             --publishers and --subscribers, or raise that limit"
+        );
+    }
+    Ok(())
 }
 
 /// Sends one message of a size that only a broker takes that is configured for it. A topic without subscribers drops it.

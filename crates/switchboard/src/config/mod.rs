@@ -29,7 +29,7 @@ use switchboard_web::Token;
 impl Settings {
     /// Takes over what a configuration file says.
     pub(crate) fn read_file(&mut self, path: &Path) -> Result<()> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text = switchboard_driver::read_text(path).with_context(|| format!("cannot read {}", path.display()))?;
         self.read(&text, &path.display().to_string())
     }
 

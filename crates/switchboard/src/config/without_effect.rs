@@ -1,9 +1,10 @@
 //! Settings that were made and have no effect: hardly meant, so said.
 
+mod rules;
+
 use super::settings::{Settings, TABLES};
-use crate::names::{STRAY, has_stray_wildcard};
-use switchboard_broker::Pattern;
-use switchboard_driver::quantity::show_size;
+use rules::pause;
+use switchboard_driver::quantity::{show_duration, show_size};
 
 /// Services that a command starts.
 #[derive(Clone, Copy, Debug)]
@@ -45,9 +46,26 @@ impl Settings {
         if started.monitor {
             self.of_monitor(started.broker, &mut texts);
         }
+        if started.rows {
+            self.of_rows(&mut texts);
+        }
+        if started.news {
+            self.of_news(&mut texts);
+        }
+        if started.render || started.news && self.news.renderer.is_none() {
+            self.of_chromium(&mut texts);
+        }
         if started.news && !started.broker && self.news.broker.is_none() {
             let names = self.changed("news").into_iter().filter(|key| ["topic", "alerts"].contains(key));
             without(&mut texts, "news", names.collect(), "there is no news.broker");
+        }
+        if self.log == "off" {
+            without(
+                &mut texts,
+                "",
+                self.changed("").into_iter().filter(|key| *key == "log-format").collect(),
+                "log = off",
+            );
         }
         if started.broker {
             self.of_broker(&mut texts);
@@ -60,6 +78,12 @@ impl Settings {
     fn changed(&self, table: &str) -> Vec<&'static str> {
         let settings = TABLES.iter().filter(|(name, _)| *name == table).flat_map(|(_, settings)| *settings);
         settings.filter(|setting| self.chose(table, setting)).map(|setting| setting.key).collect()
+    }
+
+    /// Returns true if the setting of this full name differs from its default.
+    fn is_changed(&self, name: &str) -> bool {
+        let (table, key) = name.split_once('.').unwrap_or(("", name));
+        self.changed(table).contains(&key)
     }
 
     fn of_services(&self, started: Started, texts: &mut Vec<String>) {
@@ -116,6 +140,7 @@ impl Settings {
     }
 
     fn of_monitor(&self, has_broker: bool, texts: &mut Vec<String>) {
+        self.of_listeners("monitor.feed-clients", self.monitor.feed_clients, texts);
         let changed = self.changed("monitor");
         let mut need = |keys: &[&str], why: &str| {
             let names = changed.iter().filter(|key| keys.contains(key)).map(|key| format!("monitor.{key}"));
@@ -134,8 +159,51 @@ impl Settings {
         if self.monitor.webhook.is_empty() {
             need(&["webhook-ca", "alert-interval", "alert-repeat"], "there is no monitor.webhook");
         }
+        if !self.monitor.webhook.iter().any(|address| address.reveal().starts_with("https:"))
+            && !self.monitor.webhook.is_empty()
+        {
+            need(&["webhook-ca"], "no monitor.webhook is an https:// address");
+        }
         if !has_broker && self.monitor.broker.is_none() {
             need(&["samples", "alerts"], "there is no monitor.broker");
+        }
+    }
+
+    fn of_rows(&self, texts: &mut Vec<String>) {
+        if self.rows.service.options.limits.rows == 0 {
+            let keys = self.changed("rows").into_iter();
+            let keys = keys.filter(|key| ["bytes", "max-age", "refresh", "samples"].contains(key));
+            without(texts, "rows", keys.collect(), "rows.rows = 0 caches none");
+        }
+        self.of_listeners("rows.event-clients", self.rows.service.event_clients, texts);
+    }
+
+    fn of_news(&self, texts: &mut Vec<String>) {
+        self.of_listeners("news.clients", self.news.service.clients, texts);
+        let (timeout, deadline) = (self.news.service.timeout, self.news.service.deadline);
+        if timeout > deadline && self.changed("news").contains(&"timeout") {
+            let (timeout, deadline) = (show_duration(timeout), show_duration(deadline));
+            texts.push(format!(
+                "without effect: news.timeout = {timeout}: no more than news.deadline = {deadline} counts"
+            ));
+        }
+    }
+
+    /// Open pages that are told of news have half of a service's connections.
+    fn of_listeners(&self, key: &str, clients: usize, texts: &mut Vec<String>) {
+        let connections = self.web.limits.connections;
+        if clients > (connections / 2).max(1) && self.is_changed(key) {
+            texts.push(format!(
+                "without effect: {key} = {clients}: no more than half of http.connections = {connections} counts"
+            ));
+        }
+    }
+
+    fn of_chromium(&self, texts: &mut Vec<String>) {
+        if self.render.chromium.endpoint.is_some() {
+            let keys = self.changed("render").into_iter();
+            let keys = keys.filter(|key| ["program", "sandbox", "memory", "page-memory"].contains(key));
+            without(texts, "render", keys.collect(), "render.cdp names a Chromium that is not this program's");
         }
     }
 
@@ -165,157 +233,30 @@ impl Settings {
                 self.server.handshakes_per_address, self.server.handshakes
             ));
         }
+        // A rule may have the other half of the pair.
+        let has_own = |rule: &super::rules::Rule| rule.keys().iter().any(|key| key.starts_with("redelivery-backoff"));
+        if !self.rules.iter().any(has_own) {
+            let (first, longest) = (limits.delivery.redelivery_backoff, limits.delivery.redelivery_backoff_max);
+            let changed = self.changed("broker").into_iter();
+            let pauses = changed.filter_map(|key| Some((key, pause(key, first, longest)?)));
+            texts.extend(pauses.map(|(key, why)| format!("without effect: {key}: {why}")));
+        }
+        if self.server.http.is_empty() && self.changed("broker").contains(&"stomp-origins") {
+            texts.push("without effect: stomp-origins: pages reach STOMP at `http`, which has no address".to_owned());
+        }
         if limits.grace_period.is_zero() && self.changed("broker").contains(&"slow-consumer") {
             texts.push("without effect: slow-consumer: there is no grace-period".to_owned());
         }
     }
-
-    fn of_rules(&self, texts: &mut Vec<String>) {
-        for (at, rule) in self.rules.iter().enumerate() {
-            let (pattern, keys) = (&rule.pattern, rule.keys());
-            let mut say = |what: &str, why: &str| {
-                texts.push(format!("without effect: {what} of [[channel]] {pattern}: {why}"));
-            };
-            if self.rules[..at].iter().any(|earlier| covers(&earlier.pattern, pattern)) {
-                say("all", "an earlier rule matches the same names");
-                continue;
-            }
-            if keys.is_empty() {
-                say("all", "it sets nothing");
-            }
-            if has_stray_wildcard(pattern) {
-                say("the wildcard", STRAY);
-            }
-            if pattern.starts_with("queue") {
-                say("the word queue", "it matches topics alone, for the names of queues begin with a slash");
-            }
-            let (of_others, why) = if pattern.starts_with("/queue") {
-                (&OF_TOPICS[..], "queues never drop and always buffer, so it is for topics only")
-            } else if pattern.starts_with("/topic") {
-                (&OF_QUEUES[..], "topics know no acks and no dead letters, so it is for queues only")
-            } else {
-                (&[][..], "")
-            };
-            keys.iter().filter(|key| of_others.contains(key)).for_each(|key| say(key, why));
-        }
-    }
 }
-
-/// Returns true if all that a pattern matches is matched by an earlier one.
-fn covers(earlier: &str, later: &str) -> bool {
-    let takes_rest = |pattern: &str| pattern.rsplit('/').next() == Some(">");
-    let matches = Pattern::new(earlier.to_owned()).matches(later.as_bytes());
-    earlier == later || matches && (takes_rest(earlier) || !takes_rest(later))
-}
-
-/// Keys of a rule that mean nothing for queues.
-const OF_TOPICS: [&str; 2] = ["policy", "buffer-unsubscribed"];
-
-/// Keys of a rule that mean nothing for topics.
-const OF_QUEUES: [&str; 8] = [
-    "queue-messages",
-    "overflow",
-    "prefetch",
-    "max-deliveries",
-    "redelivery-backoff",
-    "redelivery-backoff-max",
-    "ack-timeout",
-    "dead-letter-expired",
-];
 
 fn without(texts: &mut Vec<String>, table: &str, keys: Vec<&str>, why: &str) {
-    let names: Vec<String> = keys.into_iter().map(|key| format!("{table}.{key}")).collect();
+    let names: Vec<String> =
+        keys.into_iter().map(|key| if table.is_empty() { key.to_owned() } else { format!("{table}.{key}") }).collect();
     if !names.is_empty() {
         texts.push(format!("without effect: {}: {why}", names.join(", ")));
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ALL: Started = Started::ALL;
-    const BROKER: Started = Started { broker: true, ..Started::NONE };
-    const MONITOR: Started = Started { monitor: true, ..Started::NONE };
-    const ROWS: Started = Started { rows: true, ..Started::NONE };
-    const NEWS: Started = Started { news: true, ..Started::NONE };
-    const RENDER: Started = Started { render: true, ..Started::NONE };
-
-    fn texts(started: Started, pairs: &[&str], rules: &[&str]) -> Vec<String> {
-        let mut settings = Settings::default();
-        settings.set_pairs(&pairs.iter().map(|&pair| pair.to_owned()).collect::<Vec<_>>()).expect("settings");
-        for (at, rule) in rules.iter().enumerate() {
-            settings.add_rule(at, rule).expect("a rule");
-        }
-        settings.without_effect(started)
-    }
-
-    #[test]
-    fn defaults_and_settings_with_an_effect_are_not_mentioned() {
-        let none = Vec::<String>::new();
-        for started in [ALL, BROKER, MONITOR, ROWS, NEWS, RENDER] {
-            assert_eq!(texts(started, &["log=debug", "data=/x", "log-format=json", "http.connections=7"], &[]), none);
-        }
-        assert_eq!(texts(ALL, &["outbox=1MiB", "monitor.keep=1d", "queue=512MiB"], &["/topic/a,policy=block"]), none);
-        for key in ["monitor.listen=", "rows.listen=", "news.listen=", "render.listen="] {
-            assert_eq!(texts(BROKER, &[key], &[]), none);
-            assert_eq!(texts(ALL, &[key], &[]), none);
-        }
-        for (earlier, later) in
-            [(">", "/queue/b"), ("/topic/*", "/topic/>"), ("/queue/a", "/queue/*"), ("/queue/>", "/queue/dead/>")]
-        {
-            assert_eq!(texts(ALL, &[], &[&format!("{earlier},queue=2KiB"), &format!("{later},queue=1KiB")]), none);
-        }
-        assert_eq!(texts(ALL, &[], &["/queue/*/a,queue=1KiB", "/queue/>,queue=2KiB"]), none);
-        assert_eq!(texts(ALL, &["metrics-open=true", "http=0.0.0.0:1"], &["/queue/a,queue=1KiB"]), none);
-        assert_eq!(texts(ALL, &["monitor.webhook=http://a/", "monitor.alert-interval=1s"], &[]), none);
-        assert_eq!(texts(ALL, &["news.topic=/topic/a", "render.allow=a:1", "news.renderer=http://a/"], &[]), none);
-        assert_eq!(texts(NEWS, &["render.pages=2", "news.topic=/topic/a", "news.broker=switchboard://a"], &[]), none);
-    }
-
-    #[test]
-    fn each_kind_without_effect_is_named_with_its_reason() {
-        let (monitor, broker) = (MONITOR, BROKER);
-        for (started, pairs, rules, part) in [
-            (monitor, &["outbox=1MiB"][..], &[][..], "broker.outbox: the broker is not started"),
-            (monitor, &[], &["/a,policy=block"], "broker.[[channel]]: the broker is not started"),
-            (monitor, &["monitor.samples=/a"], &[], "monitor.samples: there is no monitor.broker"),
-            (broker, &["monitor.keep=1d"], &[], "monitor.keep: the monitor is not started"),
-            (broker, &["rows.listen=127.0.0.1:3"], &[], "rows.listen: the service of rows is not started"),
-            (broker, &["news.listen=127.0.0.1:3"], &[], "news.listen: the page of headlines is not started"),
-            (broker, &["monitor.listen=127.0.0.1:3"], &[], "monitor.listen: the monitor is not started"),
-            (NEWS, &["render.listen=127.0.0.1:3"], &[], "render.listen: the rendering service is not started"),
-            (broker, &["rows.samples=1"], &[], "rows.samples: the service of rows is not started"),
-            (ALL, &["rows.listen=", "rows.samples=1"], &[], "rows.samples: the service of rows is not started"),
-            (broker, &["news.delay=1m"], &[], "news.delay: the page of headlines is not started"),
-            (ALL, &["news.listen=", "news.delay=1m"], &[], "news.delay: the page of headlines is not started"),
-            (NEWS, &["news.alerts=/topic/a"], &[], "news.alerts: there is no news.broker"),
-            (NEWS, &["render.max-timeout=2s"], &[], "render.max-timeout: the rendering service is not started"),
-            (NEWS, &["news.renderer=http://a", "render.pages=2"], &[], "render.pages: the rendering service is not"),
-            (RENDER, &["news.deadline=2s"], &[], "news.deadline: the page of headlines is not started"),
-            (ALL, &["monitor.listen=", "monitor.keep=1d"], &[], "monitor.keep: the monitor is not started"),
-            (broker, &["http=", "hosts=a.example"], &[], "http.hosts: no service listens for HTTP"),
-            (ALL, &["metrics-open=true"], &[], "http.metrics-open: no token is asked for on loopback"),
-            (ALL, &["monitor.alert-repeat=1s"], &[], "monitor.alert-repeat: there is no monitor.webhook"),
-            (ALL, &["monitor.keep=2d", "monitor.keep-minutes=1d"], &[], "monitor.keep, monitor.keep-minutes: minutes"),
-            (ALL, &["memory=32MiB", "queue=33MiB"], &[], "queue = 33MiB: no more than memory = 32MiB counts"),
-            (ALL, &["outbox=1KiB"], &[], "no more than outbox = 1KiB counts"),
-            (ALL, &["handshakes=5", "handshakes-per-address=6"], &[], "handshakes-per-address = 6"),
-            (ALL, &["grace-period=0", "slow-consumer=1s"], &[], "slow-consumer: there is no grace-period"),
-            (ALL, &[], &["/queue/a,policy=block"], "policy of [[channel]] /queue/a"),
-            (ALL, &[], &["/queue/>,buffer-unsubscribed=5"], "buffer-unsubscribed of [[channel]] /queue/>"),
-            (ALL, &[], &["/topic/>,max-deliveries=5"], "max-deliveries of [[channel]] /topic/>: topics know no acks"),
-            (ALL, &[], &["/topic/a,ack-timeout=5"], "ack-timeout of [[channel]] /topic/a"),
-            (ALL, &[], &["/a"], "all of [[channel]] /a: it sets nothing"),
-            (ALL, &[], &["/a,policy=block", "/a,queue=1KiB"], "all of [[channel]] /a: an earlier rule"),
-            (ALL, &[], &[">,policy=block", "/b,queue=1KiB"], "all of [[channel]] /b: an earlier rule"),
-            (ALL, &[], &["/queue/>,queue=1KiB", "/queue/a,queue=2KiB"], "all of [[channel]] /queue/a: an earlier rule"),
-            (ALL, &[], &["/queue/rej*,queue=1KiB"], "the wildcard of [[channel]] /queue/rej*: `*` stands for a whole"),
-            (ALL, &[], &["/topic/>/a,queue=1KiB"], "the wildcard of [[channel]] /topic/>/a"),
-            (ALL, &[], &["queue/a,queue=1KiB"], "the word queue of [[channel]] queue/a: it matches topics alone"),
-        ] {
-            let texts = texts(started, pairs, rules);
-            assert!(texts.len() == 1 && texts[0].contains(part), "{part}: {texts:?}");
-        }
-    }
-}
+mod tests;

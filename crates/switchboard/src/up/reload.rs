@@ -20,6 +20,13 @@ impl Services {
     fn apply(&self, new: &Settings, log: &Log) {
         let mut settings = self.settings.borrow_mut();
         let mut applied = Vec::new();
+        // Of those that were there before it is known.
+        let started = self.chosen.started();
+        let known = settings.without_effect(started);
+        new.without_effect(started)
+            .iter()
+            .filter(|text| !known.contains(text))
+            .for_each(|text| tracing::warn!("{text}"));
         if new.log != settings.log {
             match log.set_level(&new.log) {
                 Ok(()) => {

@@ -110,3 +110,25 @@ fn a_setting_without_effect_is_a_warning() {
     broker.program.signal("-TERM");
     broker.program.end();
 }
+
+#[test]
+fn a_file_that_is_a_pipe_is_refused_and_not_waited_for() {
+    let base = tempfile::tempdir().expect("a directory");
+    let fifo = base.path().join("fifo");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().expect("mkfifo").success());
+    let fifo = fifo.to_str().expect("text");
+    let ca = format!("monitor.webhook-ca={fifo}");
+    let data = base.path().to_str().expect("text");
+    let monitor = ["monitor", "--data", data, "--listen", "127.0.0.1:0", "--collect", "", "--set", &ca];
+    for (args, code) in [
+        (&["config", "check", fifo][..], 2),
+        (&["broker", "--config", fifo], 2),
+        (&["news", "check", fifo], 2),
+        (&[&monitor[..], &["--set", "monitor.webhook=https://a.example/"]].concat(), 1),
+    ] {
+        let ended = output(args);
+        let said = text(&ended.stderr);
+        assert!(said.contains(fifo) && said.contains("it is no regular file"), "{args:?}: {said}");
+        assert_eq!(ended.status.code(), Some(code), "{args:?}: {said}");
+    }
+}

@@ -77,12 +77,16 @@ impl ForeignProtocol {
     /// lines. `None` for STOMP, and while too few bytes are here.
     #[must_use]
     pub fn recognize_beside_stomp(first: &[u8]) -> Option<ForeignProtocol> {
-        match first {
-            [b'C', b'O', b'N', b'N', b'E', b'C', b'T', b' ', b'{', ..] => Some(ForeignProtocol::Nats),
-            [b'C', b'O', b'N', b'N', b'E', b'C', b'T', b' ', _, ..] => Some(ForeignProtocol::Http),
-            [b'\r', b'\n', b'\r', b'\n', 0, ..] => Some(ForeignProtocol::Proxy),
-            _ => None,
+        if let Some(rest) = first.strip_prefix(b"CONNECT ") {
+            return match rest.trim_ascii_start() {
+                [b'{', ..] => Some(ForeignProtocol::Nats),
+                // A client of STOMP that writes a blank behind the command is told so in its own protocol.
+                [] => None,
+                _ if rest.iter().take_while(|byte| byte.is_ascii_whitespace()).any(|byte| *byte == b'\n') => None,
+                _ => Some(ForeignProtocol::Http),
+            };
         }
+        matches!(first, [b'\r', b'\n', b'\r', b'\n', 0, ..]).then_some(ForeignProtocol::Proxy)
     }
 
     /// The protocol of a server that sends these 4 bytes first, to a native client: its greeting, or its refusal.
@@ -220,6 +224,9 @@ mod tests {
         let proxy = b"\r\n\r\n\0\r\nQUIT\n";
         assert_eq!(ForeignProtocol::recognize_beside_stomp(&proxy[..4]), None);
         assert_eq!(ForeignProtocol::recognize_beside_stomp(&proxy[..5]), Some(ForeignProtocol::Proxy));
+        for stomp in [&b"CONNECT \naccept-version:1.2"[..], b"CONNECT \r\n", b"CONNECT  ", b"CONNECT \t\nhost:a\n"] {
+            assert_eq!(ForeignProtocol::recognize_beside_stomp(stomp), None, "{}", stomp.escape_ascii());
+        }
         for stomp in [&b"CONNECT\naccept-version:1.2"[..], b"CONNECT\r\n", b"\r\n\r\nCONNECT\n", b"STOMP\n", b""] {
             assert_eq!(ForeignProtocol::recognize_beside_stomp(stomp), None, "{}", stomp.escape_ascii());
         }

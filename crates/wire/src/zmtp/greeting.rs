@@ -1,3 +1,4 @@
+use crate::native::ForeignProtocol;
 use std::fmt;
 use thiserror::Error;
 
@@ -43,7 +44,7 @@ pub struct Greeting {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum GreetingError {
     /// It does not begin as ZMTP 2 and later do.
-    #[error("the peer does not speak ZMTP: its first bytes are {}; is something else listening there, or a libzmq older than 3?", .0.escape_ascii())]
+    #[error("{}", not_zmtp(.0))]
     NotZmtp(Vec<u8>),
     /// ZMTP 2 or older.
     #[error("the peer speaks ZMTP {}, this side 3.0 and 3.1; use libzmq 4 or later there", revision(*.0))]
@@ -51,6 +52,32 @@ pub enum GreetingError {
     /// An unknown mechanism.
     #[error("the peer demands the mechanism {}, which is not known here; use NULL or PLAIN there", .0.escape_ascii())]
     Unknown(Vec<u8>),
+}
+
+fn not_zmtp(first: &[u8]) -> String {
+    let shown = first.escape_ascii();
+    match speaks(first) {
+        Some(protocol) => format!("the peer speaks {protocol}, not ZMTP: its first bytes are {shown}"),
+        None => format!(
+            "the peer does not speak ZMTP: its first bytes are {shown}; is something else listening there, or a libzmq older than 3?"
+        ),
+    }
+}
+
+/// The protocol of a peer that begins so: as a client of it does, or as a server.
+fn speaks(first: &[u8]) -> Option<String> {
+    let four = *first.first_chunk()?;
+    let foreign = ForeignProtocol::recognize(four)
+        .or_else(|| ForeignProtocol::recognize_name(first))
+        .or_else(|| ForeignProtocol::recognize_answer(four));
+    // A frame with a channel's name, nearly all of which begin with a slash.
+    let is_native = || four[0] == 0 && u32::from_be_bytes(four) > 0 && first.get(4) == Some(&b'/');
+    match foreign {
+        // The signature is wrong behind these bytes.
+        Some(ForeignProtocol::Zmtp) => None,
+        Some(foreign) => Some(foreign.to_string()),
+        None => is_native().then(|| "Switchboard's native protocol".to_owned()),
+    }
 }
 
 fn revision(byte: u8) -> &'static str {

@@ -263,7 +263,18 @@ fn a_greeting_of_another_world_is_refused_as_soon_as_that_is_known() {
     }
     assert_eq!(Greeting::decode(&bytes), Ok(Some(good)));
     let error = |bytes: &[u8]| Greeting::decode(bytes).unwrap_err().to_string();
-    assert!(error(b"GET / HTTP/1.1").starts_with("the peer does not speak ZMTP: its first bytes are GET / HTTP"));
+    for (first, protocol) in [
+        (&b"GET / HTTP/1.1"[..], "HTTP"),
+        (b"HTTP/1.1 400 Bad Request", "HTTP"),
+        (b"\x16\x03\x01\x02\x00\x01", "TLS"),
+        (b"CONNECT\naccept", "STOMP"),
+        (b"\0\0\0\x08\x04\xd2\x16\x2f", "PostgreSQL"),
+        (b"\0\0\0\x05/null", "Switchboard's native protocol"),
+    ] {
+        let shown = first[..first.len().min(10)].escape_ascii();
+        assert_eq!(error(first), format!("the peer speaks {protocol}, not ZMTP: its first bytes are {shown}"));
+    }
+    assert!(error(b"hello").starts_with("the peer does not speak ZMTP: its first bytes are hello; is something else"));
     assert!(error(b"\xff\0\0\0\0\0\0\0\x01\x7e").contains("does not speak ZMTP"));
     let mut old = bytes;
     old[10] = 1;

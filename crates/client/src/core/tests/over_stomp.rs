@@ -1,9 +1,9 @@
 //! A publisher over STOMP.
 
 use super::*;
-use crate::Reason;
 use crate::options::Receipts;
 use crate::stomp::{Agreed, receipt};
+use crate::{Link, Reason};
 use switchboard_wire::stomp::{Decoder, Found, Limits, Version};
 
 pub(super) const AGREED: Agreed = Agreed { version: Version::V1_2, sends: None, expects: None };
@@ -99,6 +99,20 @@ fn an_error_within_a_message_may_be_about_the_connection_and_a_second_one_is_abo
     fire(&mut core);
     assert!(matches!(answer(&mut flush), Some(Err(Error::Server { .. }))));
     assert_eq!(core.buffered_bytes(), 0);
+}
+
+#[test]
+fn an_error_behind_which_the_session_goes_on_is_an_event_and_any_other_the_end() {
+    let now = Instant::now();
+    let mut core = publisher("");
+    core.connected_by_stomp(TOKEN, AGREED, now);
+    fire(&mut core);
+    core.received(b"ERROR\nfatal:false\nmessage:late\n\n\0", now).unwrap();
+    assert_eq!(fire(&mut core), [Event::ServerError { link: Link::Publisher, message: "late".into() }]);
+    for fatal in ["", "fatal:true\n"] {
+        let error = format!("ERROR\n{fatal}message:late\n\n\0");
+        assert_eq!(core.received(error.as_bytes(), now), Err(Reason::Error("late".into())));
+    }
 }
 
 #[test]

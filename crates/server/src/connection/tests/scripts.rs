@@ -242,3 +242,44 @@ async fn one_that_is_paused_and_has_sent_the_rest_is_not_blamed_for_what_nobody_
     until(|| scene.context.hub.totals().published == 3).await;
     actor.ended().await;
 }
+
+/// Publishes of one read, each a command of its own: more than are carried out in one step.
+fn alternating(count: usize) -> Vec<u8> {
+    (0..count).flat_map(|number| frames(&[if number % 2 == 0 { b"/a" } else { b"/b" }, b"x"])).collect()
+}
+
+#[tokio::test]
+async fn the_backlog_of_a_native_publisher_is_carried_out_while_the_server_drains() {
+    const COUNT: usize = 1400;
+    let mut scene = Scene::new();
+    let publisher = scene.connects(&[b"/null"], &[]).await;
+    let hub = &scene.context.hub;
+    publisher.script.sends(&alternating(COUNT));
+    until(|| hub.totals().published > 0).await;
+    let begun = hub.totals().published;
+    assert!(begun < COUNT as u64 && !publisher.script.has_input(), "{begun} of one read");
+    hub.drain();
+    // Frames that come from now on are not read.
+    publisher.script.sends(&frames(&[b"/a", b"late"]));
+    until(|| hub.totals().published == COUNT as u64).await;
+    publisher.script.ends();
+    publisher.ended().await;
+    assert_eq!(hub.totals().published, COUNT as u64);
+}
+
+#[tokio::test]
+async fn the_backlog_of_a_paused_native_publisher_does_not_keep_the_server_from_ending() {
+    let limits = Limits { queue: 10, ..Limits::default() };
+    let mut scene = Scene { context: context(limits), next: 1 };
+    let publisher = scene.connects(&[b"/null"], &[]).await;
+    let hub = &scene.context.hub;
+    let mut sent = frames(&[b"/queue/a", b"12345678", b"/queue/a", b"waits"]);
+    sent.extend(alternating(1000));
+    publisher.script.sends(&sent);
+    until(|| publisher.handle.is_paused() && !publisher.script.has_input()).await;
+    let before = hub.totals().published;
+    hub.drain();
+    publisher.script.ends();
+    publisher.ended().await;
+    assert_eq!(hub.totals().published, before);
+}
