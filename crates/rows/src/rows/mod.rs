@@ -16,6 +16,7 @@ mod shown;
 mod state;
 mod status;
 mod supervisor;
+mod witness;
 mod write;
 
 pub use describe::{ColumnInfo, TableInfo};
