@@ -1,5 +1,6 @@
 //! Markers: what proves how fresh the cache is.
 
+use super::demand::demanded;
 use super::metrics::count;
 use super::state::{Inner, Phase};
 use super::supervisor::{Echo, TABLE_CAME, flush, load_tables};
@@ -165,7 +166,7 @@ pub(super) async fn run_markers(
         }
         backoff.reset();
         tokio::select! {
-            () = inner.markers.demanded(took) => {}
+            () = demanded(&inner.markers, took) => {}
             () = sleep(inner.options.marker_interval) => {}
         }
     }
