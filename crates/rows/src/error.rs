@@ -79,6 +79,12 @@ pub enum Error {
         /// The given text.
         id: String,
     },
+    /// A row of a database without an encoding (`SQL_ASCII`) is no JSON. A write did not happen.
+    #[error(
+        "a row has bytes that are not UTF-8, so it cannot be JSON, and nothing was written; correct it, or leave its column \
+         out of the table"
+    )]
+    Encoding,
     /// The database refused the statement.
     #[error("{0}")]
     Rejected(Box<Rejection>),
@@ -145,6 +151,10 @@ impl From<tokio_postgres::Error> for Error {
         if passes(reply) {
             // The end of the session may have come after the commit.
             return Error::Unavailable { reason: reply.message().to_owned(), undone: !is_fatal(reply) };
+        }
+        // A parameter is UTF-8, and may have a zero, which no row has.
+        if *reply.code() == SqlState::CHARACTER_NOT_IN_REPERTOIRE && !reply.message().ends_with("0x00") {
+            return Error::Encoding;
         }
         Error::Rejected(Box::new(Rejection {
             code: reply.code().code().to_owned(),

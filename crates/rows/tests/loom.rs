@@ -1,4 +1,4 @@
-//! Every interleaving of threads that share a cache: `RUSTFLAGS='--cfg loom' cargo test -p switchboard-rows --test
+//! Every interleaving of threads that share a cache, or its markers: `RUSTFLAGS='--cfg loom' cargo test -p switchboard-rows --test
 //! loom --release`.
 #![cfg(loom)]
 
@@ -7,9 +7,12 @@ use loom::future::block_on;
 use loom::sync::Arc as Shared;
 use loom::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use loom::thread;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-use switchboard_rows::cache::{Cache, Limits, Lookup, Lsn, Row, TableId};
+use switchboard_rows::cache::{Cache, Limits, Lookup, Lsn, Markers, Row, TableId, Wait};
 
 const TABLE: TableId = TableId(0);
 const NOW: Duration = Duration::from_millis(1);
@@ -85,5 +88,79 @@ fn an_abandoned_fill_leaves_nobody_asleep() {
         drop(lease);
         assert_eq!(reader.join().expect("it reads"), Some(Bytes::from("0")));
         assert_eq!(cache.usage().leases, 0);
+    });
+}
+
+/// Sends a marker: what was written before its statement is applied once it is back.
+fn send(markers: &Markers, written: &AtomicUsize, applied: &AtomicUsize) {
+    markers.begin();
+    applied.store(written.load(SeqCst), SeqCst);
+    markers.done();
+}
+
+/// Polls a wait once, without waking anybody.
+fn poll(wait: &mut Wait) -> Poll<bool> {
+    Pin::new(wait).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+#[test]
+fn a_read_that_a_marker_proves_finds_every_write_from_before_it_applied() {
+    loom::model(|| {
+        let markers = Arc::new(Markers::default());
+        let (written, applied) = (Shared::new(AtomicUsize::new(0)), Shared::new(AtomicUsize::new(0)));
+        let driver = {
+            let (markers, written, applied) = (markers.clone(), written.clone(), applied.clone());
+            thread::spawn(move || send(&markers, &written, &applied))
+        };
+        written.store(1, SeqCst);
+        let mut wait = markers.wait();
+        if poll(&mut wait).is_ready() {
+            assert_eq!(applied.load(SeqCst), 1, "beside the marker");
+        }
+        driver.join().expect("it sends");
+        if let Poll::Ready(is_proven) = poll(&mut wait) {
+            assert!(is_proven);
+            assert_eq!(applied.load(SeqCst), 1);
+        }
+        // A marker that begins after the wait proves it, whatever the one before did.
+        send(&markers, &written, &applied);
+        assert_eq!(poll(&mut wait), Poll::Ready(true));
+    });
+}
+
+#[test]
+fn a_read_is_woken_whenever_its_marker_comes_back_or_its_time_is_over() {
+    for is_proven in [true, false] {
+        loom::model(move || {
+            let markers = Markers::default();
+            let (wait, gone) = (markers.wait(), markers.wait());
+            let reader = thread::spawn(move || block_on(wait));
+            // Another reader of the group goes away beside it.
+            let other = thread::spawn(move || drop(gone));
+            markers.begin();
+            if is_proven {
+                markers.done();
+            } else {
+                (0..5).for_each(|_| markers.tick());
+            }
+            assert_eq!(reader.join().expect("it is woken"), is_proven);
+            other.join().expect("it goes");
+            assert_eq!(markers.readers(), 0);
+        });
+    }
+}
+
+#[test]
+fn a_driver_that_waits_is_woken_by_a_read_whenever_it_comes() {
+    loom::model(|| {
+        let markers = Arc::new(Markers::default());
+        let driver = {
+            let markers = markers.clone();
+            thread::spawn(move || block_on(poll_fn(|context| markers.poll_demand(context))))
+        };
+        let mut wait = markers.wait();
+        driver.join().expect("it is woken");
+        send(&markers, &AtomicUsize::new(0), &AtomicUsize::new(0));
+        assert_eq!(poll(&mut wait), Poll::Ready(true));
     });
 }

@@ -19,11 +19,13 @@ mod freshness;
 mod key;
 mod lease;
 mod look;
+mod markers;
 mod shard;
 mod sync;
 
 pub use lease::{Lease, Waiter};
 pub use look::is_same;
+pub use markers::{Markers, Wait};
 
 use bytes::Bytes;
 use freshness::Freshness;

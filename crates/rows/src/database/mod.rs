@@ -9,4 +9,4 @@ mod tls;
 pub use address::Database;
 pub use identity::{Identity, Token};
 pub(crate) use pool::Pool;
-pub(crate) use session::{Link, Session, checked, identify, pooled, settings};
+pub(crate) use session::{Link, Parameter, Session, checked, identify, pooled, settings};

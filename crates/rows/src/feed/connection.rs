@@ -54,7 +54,7 @@ impl Feed {
         self.run("SELECT 1").await
     }
 
-    async fn run(&mut self, sql: &str) -> Result<(), Error> {
+    pub(crate) async fn run(&mut self, sql: &str) -> Result<(), Error> {
         let Feed { client, link, waiting, .. } = self;
         driven(link, waiting, async { client.batch_execute(sql).await.map_err(Error::from) }).await
     }

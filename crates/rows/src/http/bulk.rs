@@ -92,10 +92,7 @@ async fn change(
 
 fn set_by(relation: &Relation, query: &Query, preferences: &Preferences, body: &[u8]) -> Result<Payload, QueryError> {
     let payload = Payload::parse(relation, query, body)?;
-    if preferences.missing == Some(Missing::Default) {
-        payload.has_all(relation)?;
-    }
-    Ok(payload)
+    Ok(if preferences.missing == Some(Missing::Default) { payload.with_defaults() } else { payload })
 }
 
 /// Returns true if a row may change its key: one that is found by other columns than the key's.

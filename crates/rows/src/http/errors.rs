@@ -94,6 +94,8 @@ impl From<Error> for Refusal {
             }
             // Nobody knows whether to try again.
             Error::Unknown { .. } => Refusal::new(StatusCode::GATEWAY_TIMEOUT, "PGRST003", message),
+            // The request is as it should be, and the row is not.
+            Error::Encoding => Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "22021", message),
             Error::Values { .. } => Refusal::new(StatusCode::BAD_REQUEST, "PGRST102", message),
             Error::Key { .. } => Refusal::new(StatusCode::BAD_REQUEST, "22P02", message),
             _ => Refusal::bad(message),
@@ -151,6 +153,13 @@ mod tests {
         ] {
             assert_eq!(status(code), expected, "{code}");
         }
+    }
+
+    #[test]
+    fn a_row_that_is_no_utf_8_is_no_fault_of_the_request() {
+        let refusal = Refusal::from(Error::Encoding);
+        assert_eq!((refusal.status.as_u16(), refusal.code.as_str()), (500, "22021"));
+        assert!(refusal.message.starts_with("a row has bytes that are not UTF-8"), "{}", refusal.message);
     }
 
     #[test]

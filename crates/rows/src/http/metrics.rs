@@ -133,6 +133,7 @@ fn counters(metrics: &crate::Metrics, text: &mut Text) {
         ("rows_refreshed_total", "Rows read again after a change.", metrics.refreshed),
         ("rows_refreshes_dropped_total", "Rows not read again because too many waited.", metrics.refreshes_dropped),
         ("rows_markers_total", "Freshness markers that came back.", metrics.markers),
+        ("rows_looks_total", "Freshness markers that looked at the catalogue.", metrics.looks),
         ("rows_markers_failed_total", "Freshness markers that could not be sent.", metrics.markers_failed),
         ("rows_connects_total", "Connections that the change feed has made.", metrics.connects),
         ("rows_sampled_total", "Cached rows compared with the database.", metrics.rows_sampled),

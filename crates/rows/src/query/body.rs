@@ -19,8 +19,10 @@ pub struct Payload {
     pub is_single: bool,
     /// The fields of a single object, as JSON.
     fields: BTreeMap<String, String>,
-    /// A column that is set and not in every object.
-    missing: Option<ColumnId>,
+    /// Columns that are set and not in every object.
+    missing: Vec<ColumnId>,
+    /// A field that is missing is its column's default, not null.
+    has_defaults: bool,
 }
 
 /// The fields of an object. Their values stay text: no number is rounded.
@@ -68,26 +70,20 @@ impl Payload {
         let single = rows.first().filter(|_| is_single).into_iter().flatten();
         let fields = single.map(|(name, value)| (name.clone(), value.get().to_owned())).collect();
         let is_missing = |column: &&ColumnId| rows.iter().any(|row| !row.contains_key(&relation.get(**column).name));
-        let missing = columns.iter().find(is_missing).copied();
+        let missing = columns.iter().filter(is_missing).copied().collect();
         let (computed, columns) = columns.into_iter().partition(|column| relation.get(*column).computed);
-        Ok(Payload { json, columns, computed, rows: rows.len(), is_single, fields, missing })
+        Ok(Payload { json, columns, computed, rows: rows.len(), is_single, fields, missing, has_defaults: false })
     }
 
-    /// Refuses rows in which a field is missing: `missing=default` would be its column's default, which nothing here knows.
-    ///
-    /// # Errors
-    /// If an object lacks a column that the query's `columns` name.
-    pub fn has_all(&self, relation: &Relation) -> Result<(), QueryError> {
-        match self.missing {
-            None => Ok(()),
-            Some(column) => {
-                let name = &relation.get(column).name;
-                let message =
-                    format!("Prefer: missing=default is not supported where a field is missing, as {name} is");
-                let hint = "insert rows with the same fields together, and leave `columns` out";
-                Err(QueryError { code: "PGRST122", message, hint: Some(hint.to_owned()) })
-            }
-        }
+    /// The same rows, whose missing fields are the defaults of their columns (`missing=default`).
+    #[must_use]
+    pub fn with_defaults(self) -> Payload {
+        Payload { has_defaults: true, ..self }
+    }
+
+    /// Returns true if an object lacks the column, which has its default there.
+    pub(super) fn takes_default(&self, column: ColumnId) -> bool {
+        self.has_defaults && self.missing.contains(&column)
     }
 
     /// A single object's field as the text that PostgreSQL reads; `None` for null, arrays and objects.

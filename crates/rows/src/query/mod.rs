@@ -15,6 +15,7 @@ mod body;
 mod error;
 mod filter;
 mod hstore;
+mod insert;
 mod logic;
 mod pairs;
 mod parse;

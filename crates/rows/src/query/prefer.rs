@@ -40,7 +40,7 @@ pub enum Resolution {
 pub enum Missing {
     /// Null.
     Null,
-    /// The column's default. Only a body in which no field is missing can have it.
+    /// The column's default.
     Default,
 }
 

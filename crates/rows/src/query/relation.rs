@@ -31,6 +31,8 @@ pub struct Column {
     pub required: bool,
     /// The database has a value for it where none is given.
     pub has_default: bool,
+    /// The expression of that value, as SQL, unless it is null or computed.
+    pub default: Option<String>,
     /// The database alone computes it.
     pub computed: bool,
 }

@@ -1,9 +1,7 @@
 //! Statements of many rows.
 
-use super::{
-    ColumnId, Condition, Filter, Join, Operator, Order, Payload, Query, QueryError, Relation, Resolution, Selected,
-};
-use crate::quote::identifier;
+use super::{ColumnId, Condition, Filter, Join, Operator, Order, Payload, Query, QueryError, Relation, Selected};
+use crate::quote::{assignment, identifier};
 use std::fmt::Write;
 
 /// SQL with its parameters.
@@ -72,44 +70,6 @@ impl Statement {
         statement
     }
 
-    /// Inserts rows, or merges them with those that are there.
-    #[must_use]
-    pub fn insert(
-        relation: &Relation,
-        query: &Query,
-        payload: &Payload,
-        resolution: Option<Resolution>,
-        returned: Returned,
-    ) -> Statement {
-        let mut statement = Statement::default();
-        let (table, names) = (relation.quoted(), names(relation, &payload.columns));
-        let mut sql = if payload.columns.is_empty() {
-            // As many rows of defaults as there are objects.
-            format!("INSERT INTO {table} AS t SELECT FROM pg_catalog.generate_series(1, {})", payload.rows)
-        } else {
-            let body = statement.text(payload.json.clone());
-            format!(
-                "INSERT INTO {table} AS t ({names}) SELECT {names} \
-                 FROM pg_catalog.json_populate_recordset(NULL::{table}, {body}::text::json)"
-            )
-        };
-        if let Some(resolution) = resolution {
-            let target = if query.on_conflict.is_empty() { relation.key_columns() } else { query.on_conflict.clone() };
-            let _ = write!(sql, " ON CONFLICT ({}) DO ", self::names(relation, &target));
-            match resolution {
-                Resolution::Merge if !payload.columns.is_empty() => {
-                    let set = payload.columns.iter().map(|column| {
-                        let name = identifier(&relation.get(*column).name);
-                        format!("{name} = EXCLUDED.{name}")
-                    });
-                    let _ = write!(sql, "UPDATE SET {}", set.collect::<Vec<_>>().join(", "));
-                }
-                _ => sql += "NOTHING",
-            }
-        }
-        statement.returning(relation, &sql, &query.select, returned)
-    }
-
     /// Sets columns of the rows that the filters leave.
     ///
     /// # Errors
@@ -122,11 +82,16 @@ impl Statement {
         returned: Returned,
     ) -> Result<Statement, QueryError> {
         let mut statement = Statement::default();
-        let (table, names) = (relation.quoted(), names(relation, &payload.columns));
+        let table = relation.quoted();
         let body = statement.text(payload.json.clone());
         // The body is an array of one.
         let record = format!("pg_catalog.json_populate_record(NULL::{table}, ({body}::text::json) -> 0)");
-        statement.sql = format!("UPDATE {table} t SET ({names}) = (SELECT {names} FROM {record})");
+        let set = payload.columns.iter().map(|column| match &relation.get(*column).name {
+            name if payload.takes_default(*column) => format!("{} = DEFAULT", identifier(name)),
+            name => assignment(name, "p"),
+        });
+        let set = set.collect::<Vec<_>>().join(", ");
+        statement.sql = format!("UPDATE {table} t SET {set} FROM {record} p");
         let found = statement.target(relation, query, target, "PATCH")?;
         if !payload.computed.is_empty() {
             statement.and(&keeps(relation, &payload.computed, &found, &record));
@@ -158,7 +123,7 @@ impl Statement {
     }
 
     /// Adds a value, and returns its name.
-    fn text(&mut self, value: impl Into<String>) -> String {
+    pub(super) fn text(&mut self, value: impl Into<String>) -> String {
         self.parameters.push(value.into());
         format!("${}", self.parameters.len())
     }
@@ -275,7 +240,13 @@ impl Statement {
     }
 
     /// Lets a write return keys, rows as JSON, and how many there are.
-    fn returning(mut self, relation: &Relation, write: &str, select: &[Selected], returned: Returned) -> Statement {
+    pub(super) fn returning(
+        mut self,
+        relation: &Relation,
+        write: &str,
+        select: &[Selected],
+        returned: Returned,
+    ) -> Statement {
         let key = key(relation);
         self.sql = match returned {
             // The error undoes the write: a reply is never cut.
@@ -322,7 +293,7 @@ pub enum Returned {
     },
 }
 
-fn names(relation: &Relation, columns: &[ColumnId]) -> String {
+pub(super) fn names(relation: &Relation, columns: &[ColumnId]) -> String {
     columns.iter().map(|column| identifier(&relation.get(*column).name)).collect::<Vec<_>>().join(", ")
 }
 

@@ -1,10 +1,12 @@
 //! Markers: what proves how fresh the cache is.
 
+use super::demand::demanded;
 use super::metrics::count;
 use super::state::{Inner, Phase};
 use super::supervisor::{Echo, TABLE_CAME, flush, load_tables};
+use super::witness::{Taken, Witness};
 use crate::cache::{Lsn, TableId};
-use crate::database::{Session, settings};
+use crate::database::{Parameter, Session, settings};
 use crate::table::FINGERPRINTS;
 use crate::{Error, clock};
 use std::convert::Infallible;
@@ -13,6 +15,7 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::Duration;
 use switchboard_driver::Backoff;
 use tokio::time::{Instant, sleep, timeout};
+use tokio_postgres::Row;
 use tokio_postgres::types::PgLsn;
 
 /// Time that a marker waits for the lock of the notification queue, which every notifying commit takes.
@@ -54,6 +57,16 @@ impl Control {
         let rows = self.session.query(FINGERPRINTS, &[&schemas, &names], inner.options.marker_timeout).await?;
         rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
+
+    async fn locks(&mut self, inner: &Inner) -> Result<Vec<(String, u32)>, Error> {
+        let rows = self.session.query(LOCKS, &[], inner.options.marker_timeout).await?;
+        let lock = |row: &Row| {
+            let number: &str = row.try_get(1)?;
+            let number = number.parse().map_err(|_| Error::unavailable("PostgreSQL does not say what is locked"))?;
+            Ok((row.try_get(0)?, number))
+        };
+        rows.iter().map(lock).collect()
+    }
 }
 
 /// Schemas and names of all tables, in their order.
@@ -68,8 +81,24 @@ fn tables(inner: &Inner) -> (Vec<String>, Vec<String>) {
 struct Sent {
     at: Duration,
     position: Lsn,
-    fingerprints: Vec<String>,
+    taken: Taken,
+    /// `None` of a marker that did not look.
+    fingerprints: Option<Vec<String>>,
 }
+
+/// A marker's statement: one, so that its snapshot, its place in the log and its marker belong together.
+const MARKER: &str = "SELECT pg_notify($1, $2), pg_current_wal_insert_lsn(), pg_notification_queue_usage(), \
+    pg_current_snapshot()::text, pg_current_xact_id()::text";
+
+/// The same with a look at the catalogue.
+fn looking_marker() -> String {
+    let fingerprints = FINGERPRINTS.replace("$2", "$4").replace("$1", "$3");
+    format!("{MARKER}, ARRAY({fingerprints})")
+}
+
+/// Transactions that hold the lock of their number, and the number's low half.
+const LOCKS: &str = "SELECT virtualtransaction, transactionid::text FROM pg_locks \
+    WHERE locktype = 'transactionid' AND mode = 'ExclusiveLock' AND granted";
 
 /// Sends markers, one at a time, until the feed stops to bring them.
 pub(super) async fn run_markers(
@@ -80,17 +109,19 @@ pub(super) async fn run_markers(
     backoff: &mut Backoff,
 ) -> Result<Infallible, Error> {
     let mut arrived = echo.arrived.subscribe();
-    // One statement, so that its snapshot, its place in the log and its marker belong together.
-    let statement = format!(
-        "SELECT pg_notify($3, $4), pg_current_wal_insert_lsn(), pg_notification_queue_usage(), ARRAY({FINGERPRINTS})"
-    );
+    let looking = looking_marker();
+    let mut witness = Witness::default();
     let mut looked = Instant::now();
     loop {
+        let is_incomplete = looked.elapsed() > LOOK && inner.tables.iter().any(|slot| !slot.is_cached());
+        let looks = !inner.options.disabled.fingerprint && (is_incomplete || witness.must_look());
+        let statement = if looks { &looking } else { MARKER };
         let number = inner.markers.begin();
-        let sent = match send(inner, &mut control, &statement, &echo.channel, number).await {
+        let sent = match send(inner, &mut control, statement, &echo.channel, number).await {
             Ok(sent) => sent,
             Err(error) => {
                 count(&inner.metrics.markers_failed);
+                witness.lost();
                 tracing::debug!("rows: a marker was not sent: {error}");
                 if control.session.is_usable() {
                     // A failure is no news: the next try looks again.
@@ -103,11 +134,23 @@ pub(super) async fn run_markers(
                 continue;
             }
         };
-        let is_incomplete = looked.elapsed() > LOOK && inner.tables.iter().any(|slot| !slot.is_cached());
-        if (sent.fingerprints != fingerprints || is_incomplete) && !inner.options.disabled.fingerprint {
-            looked = Instant::now();
-            examine(inner, &mut control, &fingerprints, &sent.fingerprints).await?;
-            fingerprints = sent.fingerprints;
+        if let Some(now) = sent.fingerprints {
+            count(&inner.metrics.looks);
+            let has_changed = now != fingerprints;
+            witness.looked(sent.taken, has_changed);
+            if has_changed || is_incomplete {
+                looked = Instant::now();
+                examine(inner, &mut control, &fingerprints, &now).await?;
+                fingerprints = now;
+                continue;
+            }
+            let is_old = witness.asks_locks() && witness.locks(&control.locks(inner).await?);
+            // At first that is what was cached before a reconnect, whose flush a test turns off.
+            if is_old && !inner.options.disabled.reconnect {
+                inner.ids().for_each(|id| inner.cache.flush(id));
+            }
+        } else if !inner.options.disabled.fingerprint && !witness.is_unchanged(sent.taken) {
+            // The next one looks, and proves the reads of this one, too.
             continue;
         }
         let wait = timeout(inner.options.marker_timeout, arrived.wait_for(|arrived| *arrived >= number));
@@ -123,7 +166,7 @@ pub(super) async fn run_markers(
         }
         backoff.reset();
         tokio::select! {
-            () = inner.markers.demanded(took) => {}
+            () = demanded(&inner.markers, took) => {}
             () = sleep(inner.options.marker_interval) => {}
         }
     }
@@ -136,16 +179,23 @@ async fn send(
     channel: &str,
     number: u64,
 ) -> Result<Sent, Error> {
-    let (schemas, names) = tables(inner);
     let number = number.to_string();
+    let (schemas, names) = tables(inner);
+    let looks = statement != MARKER;
+    let parameters: &[Parameter<'_>] = &[&channel, &number, &schemas, &names];
+    let parameters = if looks { parameters } else { &parameters[..2] };
     // Before the statement begins: what is visible now is visible to it.
     let at = clock::now();
-    let time = inner.options.marker_timeout;
-    let rows = control.session.query(statement, &[&schemas, &names, &channel, &number], time).await?;
+    let rows = control.session.query(statement, parameters, inner.options.marker_timeout).await?;
     let row = rows.first().ok_or_else(|| Error::unavailable("a marker gave no row"))?;
     let usage: f64 = row.try_get(2)?;
     end_lagging(inner, control, usage).await?;
-    Ok(Sent { at, position: Lsn(u64::from(row.try_get::<_, PgLsn>(1)?)), fingerprints: row.try_get(3)? })
+    let (snapshot, own): (&str, &str) = (row.try_get(3)?, row.try_get(4)?);
+    let unclear = || Error::unavailable("PostgreSQL does not say which transactions a marker saw");
+    let taken = Taken { snapshot: snapshot.parse().map_err(|()| unclear())?, own: own.parse().map_err(|_| unclear())? };
+    let position = Lsn(u64::from(row.try_get::<_, PgLsn>(1)?));
+    let fingerprints = looks.then(|| row.try_get(5)).transpose()?;
+    Ok(Sent { at, position, taken, fingerprints })
 }
 
 /// A full queue takes no marker, and then this alone makes room.

@@ -51,6 +51,8 @@ counters! {
     refreshes_dropped,
     /// Markers that came back.
     markers,
+    /// Markers that looked at the catalogue, since somebody else's transaction had ended.
+    looks,
     /// Markers that could not be sent.
     markers_failed,
     /// Connections of the change feed.

@@ -1,10 +1,10 @@
 //! The cache over a database: reads, writes, and the tasks that keep it coherent.
 
+mod demand;
 mod demo;
 mod describe;
 mod events;
 mod marker;
-mod markers;
 mod metrics;
 mod options;
 mod outage;
@@ -16,6 +16,7 @@ mod shown;
 mod state;
 mod status;
 mod supervisor;
+mod witness;
 mod write;
 
 pub use describe::{ColumnInfo, TableInfo};
@@ -107,6 +108,7 @@ impl RowCache {
             tokio::spawn(supervisor::supervise(inner.clone())),
             tokio::spawn(refresh::refresh(inner.clone())),
             tokio::spawn(sampler::sample(inner.clone())),
+            tokio::spawn(demand::tick(inner.clone())),
         ];
         Ok(RowCache { inner, _tasks: Arc::new(Tasks(tasks)) })
     }

@@ -213,8 +213,7 @@ impl Inner {
 
     /// Waits for a marker that is sent after this call. Returns true if it came back in time.
     pub(super) async fn await_marker(&self) -> bool {
-        let end = Instant::now() + self.options.limits.max_age.min(self.options.query_timeout);
-        self.markers.wait(end).await
+        self.markers.wait().await
     }
 
     async fn bypass(self: &Arc<Self>, id: TableId, key: &Key) -> Result<Read, Error> {

@@ -50,8 +50,15 @@ pub(super) async fn refresh(inner: Arc<Inner>) {
         loop {
             let batch = take(&inner);
             let Some((id, keys)) = batch else { break };
-            // An error leaves the rows to whoever asks.
-            if let Err(error) = batch_of(&inner, id, keys).await {
+            // An error leaves the rows to whoever asks; but one that is no JSON keeps no other one from being read.
+            let alone = keys.clone();
+            let mut result = batch_of(&inner, id, keys).await;
+            if matches!(result, Err(Error::Encoding)) && alone.len() > 1 {
+                for key in alone {
+                    result = batch_of(&inner, id, vec![key]).await;
+                }
+            }
+            if let Err(error) = result {
                 tracing::debug!("rows were not read again: {error}");
             }
         }

@@ -24,6 +24,7 @@ impl RowCache {
             shown: column.shown_type.clone(),
             required: column.not_null,
             has_default: column.has_default,
+            default: column.default.clone(),
             computed: column.computed,
         });
         Ok(Relation {

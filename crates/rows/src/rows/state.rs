@@ -1,11 +1,10 @@
 //! State that tasks and callers share.
 
 use super::events::EventLog;
-use super::markers::Markers;
 use super::metrics::Counters;
 use super::options::Options;
 use super::refresh::Queue;
-use crate::cache::{Cache, TableId};
+use crate::cache::{Cache, Markers, TableId};
 use crate::database::{Identity, Pool};
 use crate::table::Table;
 use crate::{Database, Error, TableSpec};

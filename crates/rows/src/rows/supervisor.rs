@@ -145,18 +145,37 @@ async fn check_connection(inner: &Inner, control: &mut Control, feed: &mut Feed)
             tracing::warn!("rows: a standby was promoted: timeline {} after {}", identity.timeline, before.timeline);
         }
     }
-    let process = control.process();
+    if checked(shares_sessions(control, feed)).await? { Err(pooled()) } else { Ok(()) }
+}
+
+/// Returns true if a pooler gives sessions away between transactions.
+///
+/// Such a pooler may have two sessions that are free, and give each of our connections its own one again by chance. So both are
+/// in transactions at once, which end in either order: a pooler that gives away the session that was freed last gives the
+/// feed the other one after the first order, and one that gives away the oldest after the second.
+async fn shares_sessions(control: &mut Control, feed: &mut Feed) -> Result<bool, Error> {
+    let processes = (control.process(), feed.process);
     let client = control.session().client();
-    let is_shared = checked(async {
-        // A pooler that gives sessions away between transactions has to give another one while this lasts.
-        client.batch_execute("BEGIN").await?;
-        let here = identify(client).await?.1;
-        let there = timeout(SECOND, feed.process_now()).await.unwrap_or_else(|_| Err(one_session()))?;
-        client.batch_execute("COMMIT").await?;
-        let again = identify(client).await?.1;
-        Ok(here == there || there != feed.process || here != again || here != process)
-    });
-    if is_shared.await? { Err(pooled()) } else { Ok(()) }
+    for round in 0..3 {
+        if round == 0 {
+            client.batch_execute("BEGIN").await?;
+            timeout(SECOND, feed.run("BEGIN")).await.unwrap_or_else(|_| Err(one_session()))?;
+        } else {
+            feed.run("BEGIN").await?;
+            client.batch_execute("BEGIN").await?;
+        }
+        if (identify(client).await?.1, feed.process_now().await?) != processes {
+            return Ok(true);
+        }
+        if round == 0 {
+            feed.run("COMMIT").await?;
+            client.batch_execute("COMMIT").await?;
+        } else {
+            client.batch_execute("COMMIT").await?;
+            feed.run("COMMIT").await?;
+        }
+    }
+    Ok(processes.0 == processes.1)
 }
 
 fn one_session() -> Error {

@@ -14,12 +14,18 @@ const TABLE: &str = "SELECT c.oid, n.nspname::text, c.relkind::text, c.relpersis
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
     WHERE c.relname = $1 AND CASE WHEN $2::text IS NULL THEN pg_table_is_visible(c.oid) ELSE n.nspname = $2 END";
 
+/// A default names no column: with its table PostgreSQL would look at all columns for each of them.
 const COLUMNS: &str = "SELECT a.attname::text, CASE WHEN t.typnamespace = 'pg_catalog'::regnamespace THEN t.typname::text END, \
     format_type(a.atttypid, a.atttypmod), format('%I.%I', y.nspname, t.typname), a.attnotnull, coalesce(l.collisdeterministic, true), \
     a.attgenerated <> '' OR a.attidentity = 'a', a.attnum, a.atthasdef OR a.attidentity <> '', \
     has_column_privilege($1::oid, a.attnum, 'SELECT'), \
     CASE WHEN a.attgenerated = 'v' THEN (SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef d \
-        WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum) END \
+        WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum) END, \
+    CASE a.attidentity WHEN 'd' THEN format('pg_catalog.nextval(%L::pg_catalog.regclass)', \
+        pg_get_serial_sequence($1::oid::regclass::text, a.attname)) \
+    WHEN '' THEN CASE WHEN a.attgenerated = '' THEN coalesce( \
+        (SELECT pg_get_expr(d.adbin, 0) FROM pg_attrdef d WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum), \
+        pg_get_expr(t.typdefaultbin, 0), quote_literal(t.typdefault)) END END \
     FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_namespace y ON y.oid = t.typnamespace \
     LEFT JOIN pg_collation l ON l.oid = a.attcollation \
     WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
@@ -44,6 +50,8 @@ pub(crate) struct Column {
     /// Computed by the database alone.
     pub(crate) computed: bool,
     pub(crate) has_default: bool,
+    /// The expression of the value where none is given. A domain may have it, or a sequence.
+    pub(crate) default: Option<String>,
     is_readable: bool,
     /// The expression of a column that is not stored. PostgreSQL takes functions and types of its own alone there.
     pub(crate) expression: Option<String>,
@@ -155,6 +163,7 @@ async fn columns(client: &Client, oid: u32) -> Result<Vec<Column>, Error> {
             has_default: row.try_get(8)?,
             is_readable: row.try_get(9)?,
             expression: row.try_get(10)?,
+            default: row.try_get(11)?,
         })
     };
     rows.iter().map(column).collect()

@@ -8,7 +8,7 @@ mod parts;
 mod sql;
 pub mod triggers;
 
-pub(crate) use crate::quote::{identifier, literal};
+pub(crate) use crate::quote::{assignment, identifier, literal};
 pub(crate) use catalogue::{Table, load};
 pub(crate) use fingerprint::FINGERPRINTS;
 pub use key::Key;

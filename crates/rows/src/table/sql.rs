@@ -2,7 +2,7 @@
 
 use super::catalogue::{Column, Table};
 use super::key::KeyType;
-use super::{identifier, literal};
+use super::{assignment, identifier, literal};
 
 #[derive(Debug)]
 pub(crate) struct Statements {
@@ -69,14 +69,12 @@ impl Table {
     ///
     /// The row's tag is looked at again once another transaction's lock on the row is gone.
     pub(crate) fn update(&self, columns: &[&str], tagged: bool) -> String {
-        let (table, names) = (self.quoted(), names(columns));
+        let (table, set) = (self.quoted(), columns.iter().map(|name| assignment(name, "p")));
+        let set = set.collect::<Vec<String>>().join(", ");
         let Statements { key_is, returning, .. } = &self.statements;
         let values = record(&table, &format!("${}", self.key_columns() + 1));
         let tag_is = if tagged { self.tag_is(2) } else { String::new() };
-        format!(
-            "UPDATE {table} t SET ({names}) = (SELECT {names} FROM {values}) WHERE {key_is}{tag_is} \
-             RETURNING {returning}"
-        )
+        format!("UPDATE {table} t SET {set} FROM {values} p WHERE {key_is}{tag_is} RETURNING {returning}")
     }
 
     /// Parameters: the key's values; with `tagged`, then an array of tags. Gives no row if there was none.

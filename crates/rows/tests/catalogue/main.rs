@@ -10,5 +10,6 @@ mod names;
 mod rights;
 mod seq;
 mod unstored;
+mod witness;
 
 use common::patron::{scratch, value};

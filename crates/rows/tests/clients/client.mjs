@@ -73,6 +73,13 @@ assert.deepEqual(await names(table().delete().eq("id", 1).select()), ["Ann"]);
 assert.equal((await table().delete({ count: "exact" }).gt("id", 3)).count, 2);
 assert.deepEqual(await names(table().select().order("id")), ["Bo", "Cy"]);
 
+// A field that is missing in one of several rows: null, or its column's default.
+assert.equal(await code(table().insert([{ id: 90, name: "Flo" }, { name: "Gus" }])), "23502");
+const defaults = { defaultToNull: false };
+assert.deepEqual(await names(table().insert([{ id: 90, name: "Flo" }, { name: "Gus" }], defaults).select()), ["Flo", "Gus"]);
+assert.deepEqual(await names(table().upsert([{ id: 90, name: "Fay" }, { name: "Hal" }], defaults).select()), ["Fay", "Hal"]);
+assert.deepEqual((await names(table().delete().gt("id", 3).select())).sort(), ["Fay", "Gus", "Hal"]);
+
 // Errors have a code.
 assert.equal(await code(table().select("none")), "42703");
 assert.equal(await code(table().insert({ id: 2 }).select()), "23505");

@@ -69,6 +69,10 @@ expect(names(table().delete().eq("id", 1).execute()), ["Ann"])
 expect(table().delete(count=CountMethod.exact, returning=ReturnMethod.minimal).gt("id", 3).execute().count, 2)
 expect(names(table().select("*").order("id").execute()), ["Bo", "Cy"])
 
+# A field that is missing in one of several rows is its column's default.
+expect(names(table().insert([{"id": 90, "name": "Flo"}, {"name": "Gus"}], default_to_null=False).execute()), ["Flo", "Gus"])
+expect(len(table().delete().gt("id", 3).execute().data), 2)
+
 # Errors have code and message.
 try:
     table().select("none").execute()

@@ -5,6 +5,7 @@
 mod common;
 
 mod bulk;
+mod defaults;
 mod edges;
 mod events;
 mod lists;
