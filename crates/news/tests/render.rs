@@ -2,6 +2,8 @@
 
 mod common;
 
+#[path = "render/giant.rs"]
+mod giant;
 mod harness;
 #[path = "render/hostile.rs"]
 mod hostile;
@@ -11,6 +13,9 @@ mod isolation;
 mod outside;
 
 use common::{Reply, Site};
+use giant::{
+    a_giant_page_suffers_alone_and_its_error_names_it_and_the_limit, a_page_of_wide_characters_is_whole_at_the_limit,
+};
 use harness::{LIMIT, Run, eventually};
 use hostile::{
     a_lone_surrogate_of_a_page_is_the_replacement_character, a_page_that_asks_for_a_password_says_so,
@@ -97,7 +102,7 @@ pub(crate) fn answer(path: &str) -> Reply {
         ),
         "/to-file" => Reply::redirect("file:///etc/passwd"),
         "/to-data" => Reply::redirect("data:text/html,secret"),
-        _ => hostile::answer(path).unwrap_or_else(|| Reply::status(404)),
+        _ => hostile::answer(path).or_else(|| giant::answer(path)).unwrap_or_else(|| Reply::status(404)),
     }
 }
 
@@ -294,6 +299,8 @@ async fn all() -> ExitCode {
         a_page_that_navigates_again_and_again_is_rendered_or_late
         a_wrong_selector_is_named_before_the_page_is_asked_for
         a_page_that_asks_for_a_password_says_so
+        a_page_of_wide_characters_is_whole_at_the_limit
+        a_giant_page_suffers_alone_and_its_error_names_it_and_the_limit
         nothing_private_is_reached
         no_local_page_is_reached_from_a_page
         a_page_that_is_never_idle_is_rendered
