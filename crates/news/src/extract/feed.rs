@@ -61,7 +61,10 @@ fn xml(text: &str, base: &Url) -> Result<Vec<Option<Entry>>, FeedError> {
     let feed = parser.parse(text.as_bytes()).map_err(|error| FeedError(error.to_string()))?;
     let made = feed.entries.into_iter().map(|entry| {
         let is_page = |link: &&feed_rs::model::Link| link.rel.as_deref().is_none_or(|rel| rel == "alternate");
-        let link = entry.links.iter().find(is_page).or(entry.links.first())?.href.clone();
+        let link = entry.links.iter().find(is_page).or(entry.links.first()).map(|link| link.href.clone());
+        // An entry of RSS may have its address in `guid` alone.
+        let is_address = |text: &String| text.parse().is_ok_and(|url: Url| matches!(url.scheme(), "http" | "https"));
+        let link = link.or_else(|| Some(entry.id.trim().to_owned()).filter(is_address))?;
         let date = entry.published.or(entry.updated);
         let published = date.and_then(|date| Timestamp::from_second(date.timestamp()).ok());
         Some(Entry { title: entry.title?.content, link, published })

@@ -275,6 +275,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_call_that_nobody_waits_for_is_forgotten() {
+        let (near, _far) = UnixStream::pair().expect("a pair");
+        let connection = Connection::new(near);
+        let calls = || connection.waiting.lock().calls.len();
+        let (one, other) = (connection.begin(None, "A.b", json!({})), connection.begin(None, "A.b", json!({})));
+        assert_eq!(calls(), 2);
+        drop(one);
+        assert_eq!(calls(), 1);
+        drop(other.result());
+        assert_eq!(calls(), 0);
+    }
+
+    #[tokio::test]
     async fn a_message_that_is_too_long_fails_its_call_and_others_go_on() {
         let (near, mut far) = UnixStream::pair().expect("a pair");
         let connection = Connection::with_limit(near, 1000);
