@@ -1,9 +1,12 @@
 //! One Chromium for many callers: its bounds, its replacement, and what it leaves behind. The real Chromium, in its sandbox.
 
 mod common;
+#[path = "renderer/deaths.rs"]
+mod deaths;
 mod harness;
 
 use common::{Reply, Site};
+use deaths::one_that_dies_with_each_page_is_started_less_and_less_often;
 use harness::{LIMIT, Run, eventually};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -348,6 +351,7 @@ async fn all() -> ExitCode {
         callers_in_a_hurry_do_not_keep_it_from_starting
         one_that_is_killed_while_it_starts_may_be_asked_again
         one_that_always_ends_is_started_less_and_less_often
+        one_that_dies_with_each_page_is_started_less_and_less_often
         many_pages_leave_no_context_file_or_process
         one_that_idles_takes_next_to_no_processor
         nothing_is_left_when_this_program_is_killed

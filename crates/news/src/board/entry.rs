@@ -236,6 +236,21 @@ mod tests {
     }
 
     #[test]
+    fn the_pause_is_at_least_what_the_host_asks_for() {
+        let text = "[[site]]\nname = \"a\"\nurl = \"http://a.example/\"\nttl = \"10m\"\n";
+        let site = crate::site::parse(text).expect("a site").remove(0);
+        let at = |second| Timestamp::from_second(second).expect("a time");
+        let mut record = Record::new(&site);
+        record.failed("status 429".into(), at(100));
+        let entry = Entry::new(site, record);
+        for (asked, seconds) in [(None, 60), (Some(59), 60), (Some(61), 61), (Some(7200), 7200)] {
+            let pause = entry.pause(at(100), asked.map(Duration::from_secs));
+            assert_eq!(pause, Duration::from_secs(seconds), "{asked:?}");
+        }
+        assert_eq!(entry.pause(at(400), Some(Duration::from_secs(7200))), Duration::from_secs(6900));
+    }
+
+    #[test]
     fn a_clock_that_was_set_back_delays_nothing_beyond_an_interval() {
         let at = |second| Timestamp::from_second(second).expect("a time");
         assert_eq!(since(Some(at(100)), at(50)), Some(Duration::ZERO));
