@@ -31,11 +31,7 @@ const MARKUP: usize = 4 << 10;
 ///
 /// It is no feed.
 pub fn feed(text: &str, base: &Url, rule: &Rule) -> Result<Extraction, FeedError> {
-    // The declaration names the encoding of the bytes, which are UTF-8 by now.
-    let text = text.trim_start_matches('\u{FEFF}').trim_start();
-    let rest = text.strip_prefix("<?xml").and_then(|rest| rest.split_once("?>")).map_or(text, |(_, rest)| rest);
-    let rest = rest.trim_start();
-    let entries = if rest.starts_with('{') { json_feed::entries(rest)? } else { xml(rest, base)? };
+    let entries = entries(text, base)?;
     let end = Instant::now() + MAX_TIME;
     let all = Step { what: "entries of the feed".to_owned(), left: entries.len() };
     let found = entries.into_iter().flatten().filter_map(|entry| {
@@ -53,6 +49,15 @@ pub fn feed(text: &str, base: &Url, rule: &Rule) -> Result<Extraction, FeedError
     let headlines: Vec<Headline> = found.collect();
     let usable = Step { what: "with a text and a link that the rule takes".to_owned(), left: headlines.len() };
     Ok(limited(headlines, vec![all, usable], Vec::new(), rule))
+}
+
+/// The entries of a feed; one without a title or a link is `None`.
+pub(super) fn entries(text: &str, base: &Url) -> Result<Vec<Option<Entry>>, FeedError> {
+    // The declaration names the encoding of the bytes, which are UTF-8 by now.
+    let text = text.trim_start_matches('\u{FEFF}').trim_start();
+    let rest = text.strip_prefix("<?xml").and_then(|rest| rest.split_once("?>")).map_or(text, |(_, rest)| rest);
+    let rest = rest.trim_start();
+    if rest.starts_with('{') { json_feed::entries(rest) } else { xml(rest, base) }
 }
 
 /// The entries of an RSS or Atom feed; one without a title or a link is `None`.

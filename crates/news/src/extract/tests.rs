@@ -206,3 +206,15 @@ fn a_suggestion_names_feeds_and_repeated_links() {
         found.links.iter().map(|link| (link.item.as_str(), link.link_prefix.as_str(), link.count)).collect();
     assert_eq!(links, [("a.card", "/sport/", 3), ("h3 a", "/world/", 2)]);
 }
+
+#[test]
+fn the_suggestion_for_a_feed_is_the_feed() {
+    let rss = "<?xml version=\"1.0\"?><rss version=\"2.0\"><channel><title>t</title><item><title>a</title>
+        <link>/1</link></item></channel></rss>";
+    let json = "{\"version\":\"https://jsonfeed.org/version/1.1\",\"title\":\"t\",\"items\":[{\"id\":\"1\",\"url\":\"/1\",\"title\":\"a\"}]}";
+    for text in [rss, json] {
+        let found = suggest(text, &base()).expect("a suggestion");
+        assert_eq!((found.feeds, found.links), (vec![(String::new(), base())], Vec::new()), "{text}");
+    }
+    assert_eq!(suggest("{}", &base()), Ok(Suggestion::default()));
+}
