@@ -20,6 +20,11 @@ fn scraper(pairs: &[String], renderer: Option<Backend>) -> Scraper {
     Scraper::new(Fetcher::new(guard, options).expect("a fetcher"), renderer, HOUR)
 }
 
+fn without_chromium() -> Backend {
+    let settings = RendererSettings { program: "no-such-chromium".into(), ..RendererSettings::new("x".into()) };
+    Backend::Local(Renderer::new(settings).expect("a renderer"))
+}
+
 #[test]
 fn a_cause_that_several_addresses_have_is_said_once() {
     let reasons = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
@@ -37,9 +42,7 @@ fn a_cause_that_several_addresses_have_is_said_once() {
 #[tokio::test]
 async fn the_ways_are_those_of_the_mode_and_the_one_that_worked_last_is_first() {
     use Source::{Feed, Fetch, Render};
-    let settings = RendererSettings { program: "no-such-chromium".into(), ..RendererSettings::new("x".into()) };
-    let renderer = Backend::Local(Renderer::new(settings).expect("a renderer"));
-    let (without, with) = (scraper(&[], None), scraper(&[], Some(renderer)));
+    let (without, with) = (scraper(&[], None), scraper(&[], Some(without_chromium())));
     let url = "url = \"http://a.example/\"";
     let feed = format!("{url}\nfeed = \"http://a.example/f\"");
     for (text, last, ways) in [
@@ -57,11 +60,13 @@ async fn the_ways_are_those_of_the_mode_and_the_one_that_worked_last_is_first() 
     assert_eq!(without.ways(&site(&feed), None), [Feed, Fetch]);
 }
 
-#[tokio::test]
-async fn a_version_of_one_way_is_no_version_of_another() {
+type Heads = Arc<Mutex<Vec<String>>>;
+
+/// A site whose answer to a path has this status, header and body. Returns its pair, and the heads of its requests.
+async fn serve(answer: fn(&str) -> (u16, &'static str, &'static str)) -> (String, Heads) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let pair = listener.local_addr().expect("an address").to_string();
-    let heads = Arc::<Mutex<Vec<String>>>::default();
+    let heads = Heads::default();
     let log = heads.clone();
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
@@ -70,13 +75,20 @@ async fn a_version_of_one_way_is_no_version_of_another() {
                 assert!(stream.read_buf(&mut head).await.expect("a head") > 0, "it ended early");
             }
             let head = String::from_utf8_lossy(&head).to_lowercase();
-            let (status, body) = if head.starts_with("get / ") { (200, "<a href=/1>One</a>") } else { (404, "") };
+            let (status, header, body) = answer(head.split(' ').nth(1).expect("a path"));
             let length = body.len();
-            let text = format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+            let text =
+                format!("HTTP/1.1 {status} X\r\n{header}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}");
             log.lock().push(head);
             stream.write_all(text.as_bytes()).await.expect("written");
         }
     });
+    (pair, heads)
+}
+
+#[tokio::test]
+async fn a_version_of_one_way_is_no_version_of_another() {
+    let (pair, heads) = serve(|path| if path == "/" { (200, "", "<a href=/1>One</a>") } else { (404, "", "") }).await;
     let site = site(&format!("url = \"http://{pair}/\"\nfeed = \"http://{pair}/feed\""));
     let validators = Validators { etag: Some("\"v1\"".into()), last_modified: None };
     let known = Known { source: Some(Source::Feed), validators };
@@ -88,6 +100,27 @@ async fn a_version_of_one_way_is_no_version_of_another() {
         head.contains("if-none-match")
     };
     assert_eq!((has_tag("/feed"), has_tag("/")), (true, false));
+}
+
+#[tokio::test]
+async fn a_page_that_the_guard_or_its_host_refuses_is_not_rendered_either() {
+    for (answer, ways) in [
+        (
+            (|path| if path == "/" { (302, "Location: http://10.0.0.1/\r\n", "") } else { (404, "", "") })
+                as fn(&str) -> _,
+            1,
+        ),
+        (|path| if path == "/" { (429, "", "") } else { (404, "", "") }, 1),
+        (|path| if path == "/" { (404, "", "") } else { (200, "", "User-agent: *\nDisallow: /\n") }, 1),
+        (|_| (404, "", ""), 2),
+        (|path| if path == "/" { (200, "", "<p>nothing") } else { (404, "", "") }, 2),
+    ] {
+        let (pair, _) = serve(answer).await;
+        let site = site(&format!("url = \"http://{pair}/\""));
+        let (outcome, tries) = scraper(&[pair], Some(without_chromium())).tries(&site, &Known::default()).await;
+        let sources: Vec<_> = tries.iter().map(|tried| tried.source).collect();
+        assert_eq!(sources, [Source::Fetch, Source::Render][..ways], "{outcome:?}");
+    }
 }
 
 #[tokio::test]
