@@ -68,6 +68,20 @@ async fn an_answer_that_nothing_has_changed_counts_only_for_whoever_asked_so() {
 }
 
 #[tokio::test]
+async fn a_redirect_to_an_address_with_letters_beyond_ascii_is_followed() {
+    let site = Site::start(|path| match path {
+        "/robots.txt" => Reply::redirect("/r\u{fc}"),
+        "/r%C3%BC" => Reply::text(RULES),
+        "/a" => Reply::redirect("/caf\u{e9}"),
+        "/caf%C3%A9" => Reply::html("page"),
+        _ => Reply::status(404),
+    });
+    let fetcher = fetcher(&[&site], |_| {});
+    assert_eq!(page(&fetcher, &site.url("/a")).await.url, site.url("/caf\u{e9}"));
+    assert_eq!(reason(&fetcher, &site.url("/private/x")).await, FetchReason::Robots);
+}
+
+#[tokio::test]
 async fn a_version_is_kept_up_to_its_limit() {
     let site = Site::start(|path| match path.strip_prefix("/tag/").and_then(|length| length.parse::<usize>().ok()) {
         Some(length) => Reply::html("page").header("ETag", &format!("\"{}\"", "x".repeat(length - 2))),
