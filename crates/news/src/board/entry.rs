@@ -89,7 +89,9 @@ impl Entry {
 
     /// Whether the last attempt ended less than [`LEAST`] ago.
     fn is_recent(&self, now: Timestamp) -> bool {
-        since(self.record.lock().tried, now).is_some_and(|age| age < LEAST)
+        let tried = self.record.lock().tried;
+        // A clock that was set back must not make a site deaf to refreshes.
+        since(tried.filter(|tried| *tried <= now), now).is_some_and(|age| age < LEAST)
     }
 
     /// The time until the next attempt. `asked` is what the host asks for.
@@ -254,8 +256,7 @@ mod tests {
         for (second, is_asked) in [(100, false), (109, false), (110, true), (111, true)] {
             assert_eq!(entry.ask(at(second)).is_some(), is_asked, "{second}");
         }
-        // A clock that was set back.
-        assert!(entry.ask(at(50)).is_none());
+        assert!(entry.ask(at(99)).is_some(), "a clock that was set back");
     }
 
     #[test]
