@@ -24,7 +24,7 @@ use hostile::{
 };
 use isolation::{
     a_page_is_the_only_one_that_has_a_process, every_page_is_rendered_in_the_sandbox,
-    no_local_page_is_reached_from_a_page, nothing_private_is_reached,
+    headers_go_to_no_frame_and_to_no_redirect, no_local_page_is_reached_from_a_page, nothing_private_is_reached,
     only_allowed_domains_are_reached_by_frames_and_workers_too,
     the_crash_of_a_tab_is_an_error_at_once_and_others_go_on, web_rtc_and_quic_send_nothing_beside_the_proxy,
 };
@@ -309,6 +309,7 @@ async fn all() -> ExitCode {
         no_cookie_outlives_its_page
         the_viewport_and_the_screenshot_have_the_size_that_was_asked_for
         headers_go_with_the_first_request_and_the_user_agent_with_all
+        headers_go_to_no_frame_and_to_no_redirect
         only_allowed_domains_are_reached_by_frames_and_workers_too
         pictures_of_frames_are_not_loaded_either
         a_slow_resource_is_given_up_after_its_own_time
