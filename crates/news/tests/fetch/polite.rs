@@ -1,4 +1,4 @@
-//! What a host says of itself in robots.txt and in its headers.
+//! The rules of a host in robots.txt, and its headers.
 
 use super::{fetcher, page, reason};
 use crate::common::{Reply, Site};
@@ -34,7 +34,7 @@ async fn robots_txt_counts_where_its_redirects_lead_and_counts_for_nothing_if_th
 async fn a_compressed_robots_txt_is_read() {
     let site = Site::start(|path| match path {
         "/robots.txt" => {
-            // So much that none of it stands in the compressed file as it is.
+            // Enough text that none of it stands in the compressed file as it is.
             let (rules, mut bytes) = (RULES.repeat(100), Vec::new());
             let mut encoder = flate2::read::GzEncoder::new(rules.as_bytes(), flate2::Compression::best());
             encoder.read_to_end(&mut bytes).expect("compressed");

@@ -56,7 +56,7 @@ pub(crate) async fn only_allowed_domains_are_reached_by_frames_and_workers_too(b
     assert!(site.paths()[before..].iter().any(|path| path == "/from-worker"), "{:?}", site.paths());
 }
 
-/// They may hold a password of the page's own host.
+/// Headers may hold a password for the host of the page.
 pub(crate) async fn headers_go_to_no_frame_and_to_no_redirect(browser: &Browser, site: &Site) {
     for path in ["/with-frame", "/moved"] {
         let before = site.heads().len();
