@@ -190,8 +190,10 @@ fn tables(found: &Suggestion, url: &Url) -> String {
         );
     }
     let (feeds, links) = (plural(found.feeds.len(), "feed"), plural(found.links.len(), "link pattern"));
-    let mut text =
-        format!("# {url}: {feeds} announced, {links} repeated. Keep one table, and try it: news test NAME\n");
+    let mut text = match &found.feeds[..] {
+        [(_, feed)] if feed == url => format!("# {url} is a feed. Try it: news test NAME\n"),
+        _ => format!("# {url}: {feeds} announced, {links} repeated. Keep one table, and try it: news test NAME\n"),
+    };
     // Writing to a string does not fail.
     for (title, feed) in &found.feeds {
         let title = if title.is_empty() { "without a title".to_owned() } else { plain(title) };
@@ -228,6 +230,10 @@ mod tests {
             "{text}"
         );
         assert!(tables(&Suggestion::default(), &url).contains("announces no feed"));
+        let own = Suggestion { feeds: vec![(String::new(), url.clone())], links: Vec::new() };
+        let text = tables(&own, &url);
+        assert!(text.starts_with("# http://a.example/ is a feed."), "{text}");
+        assert_eq!(parse(&text).unwrap_or_else(|problems| panic!("{text}: {problems:?}"))[0].feed, Some(url));
     }
 
     #[test]

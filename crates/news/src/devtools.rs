@@ -44,6 +44,8 @@ pub(crate) enum Failure {
     Refused(String),
     /// The answer cannot be read.
     Unreadable(String),
+    /// The answer has more bytes than this limit.
+    TooLong(usize),
 }
 
 /// An event of a session.
@@ -51,7 +53,8 @@ pub(crate) enum Failure {
 pub(crate) struct Event {
     pub(crate) session: String,
     pub(crate) method: String,
-    pub(crate) params: Value,
+    /// `None` if the event has too many bytes.
+    pub(crate) params: Option<Value>,
 }
 
 /// Reads a message. `None` for one that is not known, as a newer browser may send, and for events of no session.
@@ -73,7 +76,27 @@ fn known(message: Message) -> Option<Incoming> {
         return Some(Incoming::Answer { id, result });
     }
     let (method, session) = (message.method?, message.session_id?);
-    Some(Incoming::Event(Event { session, method, params: message.params }))
+    Some(Incoming::Event(Event { session, method, params: Some(message.params) }))
+}
+
+/// Reads the beginning and the end of a message that has more bytes than the limit. Chromium's messages begin with the
+/// number of their call or with their method, and end with their session.
+pub(crate) fn decode_cut(bytes: &[u8], limit: usize) -> Option<Incoming> {
+    if let Some(id) = leading_number(bytes) {
+        return Some(Incoming::Answer { id, result: Err(Failure::TooLong(limit)) });
+    }
+    let method = quoted(bytes.strip_prefix(b"{\"method\":\"")?)?;
+    // A quote within a string is escaped, so this is a key.
+    let key = b"\"sessionId\":\"";
+    let at = bytes.windows(key.len()).rposition(|window| window == key)?;
+    let session = quoted(&bytes[at + key.len()..])?;
+    Some(Incoming::Event(Event { session, method, params: None }))
+}
+
+/// The text up to a quote.
+fn quoted(bytes: &[u8]) -> Option<String> {
+    let length = bytes.iter().position(|&byte| byte == b'"')?;
+    String::from_utf8(bytes[..length].to_vec()).ok()
 }
 
 /// The number of the call that a message answers, if the message begins with it, as Chromium's do, or is JSON.
@@ -82,12 +105,13 @@ fn number(bytes: &[u8]) -> Option<u64> {
     struct Numbered {
         id: u64,
     }
-    let leading = || {
-        let digits = bytes.strip_prefix(b"{\"id\":")?;
-        let length = digits.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(digits.len());
-        std::str::from_utf8(&digits[..length]).ok()?.parse().ok()
-    };
-    serde_json::from_slice(bytes).map(|Numbered { id }| id).ok().or_else(leading)
+    serde_json::from_slice(bytes).map(|Numbered { id }| id).ok().or_else(|| leading_number(bytes))
+}
+
+fn leading_number(bytes: &[u8]) -> Option<u64> {
+    let digits = bytes.strip_prefix(b"{\"id\":")?;
+    let length = digits.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(digits.len());
+    std::str::from_utf8(&digits[..length]).ok()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -117,7 +141,7 @@ mod tests {
         }
         let bytes = b"{\"method\":\"A.b\",\"sessionId\":\"s\",\"params\":[\"\xed\xa0\x80\\udfff\"]}";
         let Some(Incoming::Event(event)) = decode(bytes) else { panic!("no event") };
-        assert_eq!(event.params, json!(["\u{FFFD}\u{FFFD}\u{FFFD}\u{FFFD}"]));
+        assert_eq!(event.params, Some(json!(["\u{FFFD}\u{FFFD}\u{FFFD}\u{FFFD}"])));
     }
 
     #[test]

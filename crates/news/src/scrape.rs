@@ -374,20 +374,5 @@ fn judge(site: &Site, url: &Url, found: Result<Extraction, String>, validators: 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::sentence;
-
-    #[test]
-    fn a_cause_that_several_addresses_have_is_said_once() {
-        let reasons = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
-        for (list, expected) in [
-            (&["away (http://a/f)", "away (http://a/)"][..], "away (http://a/f, http://a/)"),
-            (&["away (http://a/)", "away (http://a/)"], "away (http://a/)"),
-            (&["away (http://a/)", "late (http://a/)"], "away (http://a/); late (http://a/)"),
-            (&["refused: x (of y) is not global (http://a/)"], "refused: x (of y) is not global (http://a/)"),
-            (&["no Chromium"], "no Chromium"),
-        ] {
-            assert_eq!(sentence(&reasons(list)), expected);
-        }
-    }
-}
+#[path = "scrape_tests.rs"]
+mod tests;

@@ -1,6 +1,8 @@
 //! Fetching from real servers on loopback, kind and hostile ones.
 
 mod common;
+#[path = "fetch/polite.rs"]
+mod polite;
 
 use common::{Reply, Site};
 use std::time::Duration;

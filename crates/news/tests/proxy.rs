@@ -148,3 +148,37 @@ async fn the_end_of_the_proxy_ends_its_tunnels() {
     let (mut upstream, _) = listener.accept().await.expect("the tunnel's far end");
     read_all(&mut upstream).await;
 }
+
+#[tokio::test]
+async fn a_tunnel_keeps_its_slot_until_its_end() {
+    let (port, _heard) = server("never").await;
+    let limits = ProxyLimits { connections: 1, ..ProxyLimits::default() };
+    let proxy = proxy(&[format!("127.0.0.1:{port}")], limits).await;
+    let mut tunnel = TcpStream::connect(proxy.address()).await.expect("the proxy");
+    let head = format!("CONNECT 127.0.0.1:{port} HTTP/1.1\r\nHost: x\r\n\r\nno end");
+    tunnel.write_all(head.as_bytes()).await.expect("written");
+    tunnel.read_exact(&mut [0; 12]).await.expect("an answer");
+    let second = ask(&proxy, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    tokio::pin!(second);
+    assert!(timeout(Duration::from_millis(300), &mut second).await.is_err(), "there are two at a time");
+    drop(tunnel);
+    assert!(second.await.starts_with("HTTP/1.1 400"));
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_end_is_cut_off_at_its_time() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("a request");
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.expect("written");
+        // Each byte comes in time, so only the time for the whole answer ends it.
+        while stream.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    let limits = ProxyLimits { answer: Duration::from_secs(1), ..ProxyLimits::default() };
+    let proxy = proxy(&[format!("127.0.0.1:{port}")], limits).await;
+    let answer = ask(&proxy, &format!("GET http://127.0.0.1:{port}/ HTTP/1.1\r\nHost: x\r\n\r\n")).await;
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains('x'), "{answer}");
+}

@@ -2,6 +2,8 @@
 
 mod common;
 
+#[path = "render/giant.rs"]
+mod giant;
 mod harness;
 #[path = "render/hostile.rs"]
 mod hostile;
@@ -11,6 +13,9 @@ mod isolation;
 mod outside;
 
 use common::{Reply, Site};
+use giant::{
+    a_giant_page_suffers_alone_and_its_error_names_it_and_the_limit, a_page_of_wide_characters_is_whole_at_the_limit,
+};
 use harness::{LIMIT, Run, eventually};
 use hostile::{
     a_lone_surrogate_of_a_page_is_the_replacement_character, a_page_that_asks_for_a_password_says_so,
@@ -19,7 +24,7 @@ use hostile::{
 };
 use isolation::{
     a_page_is_the_only_one_that_has_a_process, every_page_is_rendered_in_the_sandbox,
-    no_local_page_is_reached_from_a_page, nothing_private_is_reached,
+    headers_go_to_no_frame_and_to_no_redirect, no_local_page_is_reached_from_a_page, nothing_private_is_reached,
     only_allowed_domains_are_reached_by_frames_and_workers_too,
     the_crash_of_a_tab_is_an_error_at_once_and_others_go_on, web_rtc_and_quic_send_nothing_beside_the_proxy,
 };
@@ -97,7 +102,7 @@ pub(crate) fn answer(path: &str) -> Reply {
         ),
         "/to-file" => Reply::redirect("file:///etc/passwd"),
         "/to-data" => Reply::redirect("data:text/html,secret"),
-        _ => hostile::answer(path).unwrap_or_else(|| Reply::status(404)),
+        _ => hostile::answer(path).or_else(|| giant::answer(path)).unwrap_or_else(|| Reply::status(404)),
     }
 }
 
@@ -294,6 +299,8 @@ async fn all() -> ExitCode {
         a_page_that_navigates_again_and_again_is_rendered_or_late
         a_wrong_selector_is_named_before_the_page_is_asked_for
         a_page_that_asks_for_a_password_says_so
+        a_page_of_wide_characters_is_whole_at_the_limit
+        a_giant_page_suffers_alone_and_its_error_names_it_and_the_limit
         nothing_private_is_reached
         no_local_page_is_reached_from_a_page
         a_page_that_is_never_idle_is_rendered
@@ -302,6 +309,7 @@ async fn all() -> ExitCode {
         no_cookie_outlives_its_page
         the_viewport_and_the_screenshot_have_the_size_that_was_asked_for
         headers_go_with_the_first_request_and_the_user_agent_with_all
+        headers_go_to_no_frame_and_to_no_redirect
         only_allowed_domains_are_reached_by_frames_and_workers_too
         pictures_of_frames_are_not_loaded_either
         a_slow_resource_is_given_up_after_its_own_time

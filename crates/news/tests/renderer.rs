@@ -1,9 +1,12 @@
 //! One Chromium for many callers: its bounds, its replacement, and what it leaves behind. The real Chromium, in its sandbox.
 
 mod common;
+#[path = "renderer/deaths.rs"]
+mod deaths;
 mod harness;
 
 use common::{Reply, Site};
+use deaths::one_that_dies_with_each_page_is_started_less_and_less_often;
 use harness::{LIMIT, Run, eventually};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -141,14 +144,21 @@ async fn its_death_fails_the_page_and_the_next_one_gets_a_new_one() {
     }
 }
 
-async fn a_page_that_takes_too_much_memory_is_ended() {
+async fn a_page_that_takes_too_much_memory_is_ended_and_nothing_else() {
     let (site, base) = (Site::start(answer), harness::base());
-    let renderer = renderer(&site, base.path(), |settings| settings.page_memory = 256 << 20);
-    let hungry = Request { wait_for: Some("never".into()), ..request(&site, "/hungry") };
-    let error = renderer.render(&hungry).await.expect_err("too much");
-    assert!(error.to_string().contains("256 MiB") && error.to_string().contains("/hungry"), "{error}");
-    plain(&renderer, &site).await;
-    assert_eq!(renderer.status().await.starts, 1);
+    // Chromium's first process takes more than the smaller limit, too.
+    for limit in [256, 32] {
+        let renderer = renderer(&site, base.path(), |settings| settings.page_memory = limit << 20);
+        let hungry = Request { wait_for: Some("never".into()), ..request(&site, "/hungry") };
+        let error = renderer.render(&hungry).await.expect_err("too much").to_string();
+        assert!(error.contains(&format!("{limit} MiB")) && error.contains("/hungry"), "{error}");
+        let (id, _) = renderer.browser().await.expect("it runs");
+        assert!(family(id).iter().any(|process| process.memory > 32 << 20));
+        if limit > 32 {
+            plain(&renderer, &site).await;
+        }
+        assert_eq!(renderer.status().await.starts, 1);
+    }
 }
 
 async fn callers_in_a_hurry_do_not_keep_it_from_starting() {
@@ -344,10 +354,11 @@ async fn all() -> ExitCode {
         chromium_is_replaced_at_its_age_and_for_its_memory_while_its_pages_end_well
         chromium_ends_without_work_and_comes_back_with_it
         its_death_fails_the_page_and_the_next_one_gets_a_new_one
-        a_page_that_takes_too_much_memory_is_ended
+        a_page_that_takes_too_much_memory_is_ended_and_nothing_else
         callers_in_a_hurry_do_not_keep_it_from_starting
         one_that_is_killed_while_it_starts_may_be_asked_again
         one_that_always_ends_is_started_less_and_less_often
+        one_that_dies_with_each_page_is_started_less_and_less_often
         many_pages_leave_no_context_file_or_process
         one_that_idles_takes_next_to_no_processor
         nothing_is_left_when_this_program_is_killed

@@ -89,7 +89,9 @@ impl Entry {
 
     /// Whether the last attempt ended less than [`LEAST`] ago.
     fn is_recent(&self, now: Timestamp) -> bool {
-        since(self.record.lock().tried, now).is_some_and(|age| age < LEAST)
+        let tried = self.record.lock().tried;
+        // A clock that was set back must not make a site deaf to refreshes.
+        since(tried.filter(|tried| *tried <= now), now).is_some_and(|age| age < LEAST)
     }
 
     /// The time until the next attempt. `asked` is what the host asks for.
@@ -235,9 +237,40 @@ mod tests {
         }
     }
 
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("a time")
+    }
+
+    /// A site whose only attempt ended at second 100.
+    fn tried() -> Entry {
+        let text = "[[site]]\nname = \"a\"\nurl = \"http://a.example/\"\nttl = \"10m\"\n";
+        let site = crate::site::parse(text).expect("a site").remove(0);
+        let mut record = Record::new(&site);
+        record.failed("status 429".into(), at(100));
+        Entry::new(site, record)
+    }
+
+    #[test]
+    fn a_refresh_asks_nothing_within_ten_seconds_of_the_last_attempt() {
+        let entry = tried();
+        for (second, is_asked) in [(100, false), (109, false), (110, true), (111, true)] {
+            assert_eq!(entry.ask(at(second)).is_some(), is_asked, "{second}");
+        }
+        assert!(entry.ask(at(99)).is_some(), "a clock that was set back");
+    }
+
+    #[test]
+    fn the_pause_is_at_least_what_the_host_asks_for() {
+        let entry = tried();
+        for (asked, seconds) in [(None, 60), (Some(59), 60), (Some(61), 61), (Some(7200), 7200)] {
+            let pause = entry.pause(at(100), asked.map(Duration::from_secs));
+            assert_eq!(pause, Duration::from_secs(seconds), "{asked:?}");
+        }
+        assert_eq!(entry.pause(at(400), Some(Duration::from_secs(7200))), Duration::from_secs(6900));
+    }
+
     #[test]
     fn a_clock_that_was_set_back_delays_nothing_beyond_an_interval() {
-        let at = |second| Timestamp::from_second(second).expect("a time");
         assert_eq!(since(Some(at(100)), at(50)), Some(Duration::ZERO));
         assert_eq!(since(Some(at(100)), at(150)), Some(Duration::from_secs(50)));
         assert_eq!(since(None, at(1)), None);

@@ -31,11 +31,7 @@ const MARKUP: usize = 4 << 10;
 ///
 /// It is no feed.
 pub fn feed(text: &str, base: &Url, rule: &Rule) -> Result<Extraction, FeedError> {
-    // The declaration names the encoding of the bytes, which are UTF-8 by now.
-    let text = text.trim_start_matches('\u{FEFF}').trim_start();
-    let rest = text.strip_prefix("<?xml").and_then(|rest| rest.split_once("?>")).map_or(text, |(_, rest)| rest);
-    let rest = rest.trim_start();
-    let entries = if rest.starts_with('{') { json_feed::entries(rest)? } else { xml(rest, base)? };
+    let entries = entries(text, base)?;
     let end = Instant::now() + MAX_TIME;
     let all = Step { what: "entries of the feed".to_owned(), left: entries.len() };
     let found = entries.into_iter().flatten().filter_map(|entry| {
@@ -55,13 +51,25 @@ pub fn feed(text: &str, base: &Url, rule: &Rule) -> Result<Extraction, FeedError
     Ok(limited(headlines, vec![all, usable], Vec::new(), rule))
 }
 
+/// The entries of a feed; one without a title or a link is `None`.
+pub(super) fn entries(text: &str, base: &Url) -> Result<Vec<Option<Entry>>, FeedError> {
+    // The declaration names the encoding of the bytes, which are UTF-8 by now.
+    let text = text.trim_start_matches('\u{FEFF}').trim_start();
+    let rest = text.strip_prefix("<?xml").and_then(|rest| rest.split_once("?>")).map_or(text, |(_, rest)| rest);
+    let rest = rest.trim_start();
+    if rest.starts_with('{') { json_feed::entries(rest) } else { xml(rest, base) }
+}
+
 /// The entries of an RSS or Atom feed; one without a title or a link is `None`.
 fn xml(text: &str, base: &Url) -> Result<Vec<Option<Entry>>, FeedError> {
     let parser = feed_rs::parser::Builder::new().base_uri(Some(base.as_str())).build();
     let feed = parser.parse(text.as_bytes()).map_err(|error| FeedError(error.to_string()))?;
     let made = feed.entries.into_iter().map(|entry| {
         let is_page = |link: &&feed_rs::model::Link| link.rel.as_deref().is_none_or(|rel| rel == "alternate");
-        let link = entry.links.iter().find(is_page).or(entry.links.first())?.href.clone();
+        let link = entry.links.iter().find(is_page).or(entry.links.first()).map(|link| link.href.clone());
+        // An entry of RSS may have its address in `guid` alone.
+        let is_address = |text: &String| text.parse().is_ok_and(|url: Url| matches!(url.scheme(), "http" | "https"));
+        let link = link.or_else(|| Some(entry.id.trim().to_owned()).filter(is_address))?;
         let date = entry.published.or(entry.updated);
         let published = date.and_then(|date| Timestamp::from_second(date.timestamp()).ok());
         Some(Entry { title: entry.title?.content, link, published })

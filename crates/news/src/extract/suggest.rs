@@ -1,6 +1,7 @@
 //! Proposals for a site's rule: the feeds that a page announces, and link patterns that repeat.
 
 use super::ExtractError;
+use super::feed::entries;
 use super::headline::clean;
 use super::page::MAX_TIME;
 use super::parse::parse;
@@ -35,7 +36,7 @@ pub struct LinkPattern {
 /// The proposals for a page.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Suggestion {
-    /// Feeds that the page announces: title and address.
+    /// Feeds that the page announces, or that it is: title and address.
     pub feeds: Vec<(String, Url)>,
     /// Patterns, the most frequent first.
     pub links: Vec<LinkPattern>,
@@ -47,6 +48,9 @@ pub struct Suggestion {
 ///
 /// The page takes too long.
 pub fn suggest(text: &str, base: &Url) -> Result<Suggestion, ExtractError> {
+    if entries(text, base).is_ok_and(|entries| !entries.is_empty()) {
+        return Ok(Suggestion { feeds: vec![(String::new(), base.clone())], links: Vec::new() });
+    }
     let end = Instant::now() + MAX_TIME;
     let html = parse(text, end, MAX_TIME)?;
     let mut feeds: Vec<(String, Url)> = Vec::new();

@@ -2,7 +2,7 @@
 
 use super::host::{Host, Hosts, name_of};
 use super::robots::{self, Robots};
-use super::{AGENT, FetchError, FetchReason, decode, encoding, retry};
+use super::{AGENT, FetchError, FetchReason, decode, encoding, location, retry};
 use crate::guard::Guard;
 use crate::progress::{self, Progress};
 use bytes::Bytes;
@@ -205,7 +205,7 @@ impl Fetcher {
                 | StatusCode::SEE_OTHER
                 | StatusCode::TEMPORARY_REDIRECT
                 | StatusCode::PERMANENT_REDIRECT => {
-                    let next = text(&answer, LOCATION).and_then(|location| url.join(&location).ok());
+                    let next = redirect(&answer, &url);
                     url = next.ok_or_else(|| at(&url, FetchReason::Location(answer.status.as_u16())))?;
                     validators = None;
                 }
@@ -309,7 +309,7 @@ impl Fetcher {
                 let body = encoding::decompress(answer.body.into(), &header, self.options.decoded_limit);
                 return Robots::new(AGENT, answer.status.as_u16(), &body.unwrap_or_default());
             }
-            match text(&answer, LOCATION).and_then(|location| url.join(&location).ok()) {
+            match redirect(&answer, &url) {
                 Some(next) if origin_of(&next).is_ok() => url = next,
                 _ => break,
             }
@@ -381,6 +381,10 @@ fn origin_of(url: &Url) -> Result<String, FetchReason> {
 
 pub(super) fn host_of(url: &Url) -> Result<String, FetchReason> {
     origin_of(url).map(|origin| name_of(url, origin))
+}
+
+fn redirect(answer: &Answer, base: &Url) -> Option<Url> {
+    location::target(answer.headers.get(LOCATION)?.as_bytes(), base)
 }
 
 /// A header as text, if it is visible ASCII.

@@ -11,6 +11,8 @@ mod fetcher;
 #[cfg(feature = "service")]
 mod host;
 #[cfg(feature = "service")]
+mod location;
+#[cfg(feature = "service")]
 mod retry;
 #[cfg(all(test, feature = "service"))]
 mod turn_tests;

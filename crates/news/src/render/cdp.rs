@@ -3,21 +3,20 @@
 //! A pipe needs no port, which any process of this machine, and any page, could connect to. Messages that this module
 //! does not know are ignored, so a newer browser's do no harm.
 
-use crate::devtools::{Event, Failure, Incoming, decode};
+use super::messages::{MAX_MESSAGE, Messages};
+use crate::devtools::{Event, Failure, Incoming};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, oneshot};
 
-/// Bytes of a message from the browser; a longer one ends the connection.
-const MAX_MESSAGE: usize = 64 << 20;
 /// Events of one session that may wait; more end the session.
-const MAX_EVENTS: usize = 4096;
+pub(super) const MAX_EVENTS: usize = 4096;
 
 /// Why a call has no result.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +27,8 @@ pub(crate) enum CallError {
     Refused { method: &'static str, message: String },
     #[error("the browser's answer to {method} cannot be read: {reason}")]
     Unreadable { method: &'static str, reason: String },
+    #[error("the browser's answer to {method} is over the limit of {limit} bytes")]
+    TooLong { method: &'static str, limit: usize },
 }
 
 #[derive(Default)]
@@ -61,6 +62,7 @@ impl Call<'_> {
             Ok(Ok(result)) => Ok(result),
             Ok(Err(Failure::Refused(message))) => Err(CallError::Refused { method, message }),
             Ok(Err(Failure::Unreadable(reason))) => Err(CallError::Unreadable { method, reason }),
+            Ok(Err(Failure::TooLong(limit))) => Err(CallError::TooLong { method, limit }),
             Err(_) => Err(CallError::Gone),
         }
     }
@@ -82,13 +84,18 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn new(stream: UnixStream) -> Connection {
+        Connection::with_limit(stream, MAX_MESSAGE)
+    }
+
+    /// A message with more bytes than this fails what it is for, and nothing else.
+    fn with_limit(stream: UnixStream, limit: usize) -> Connection {
         let (reader, writer) = stream.into_split();
         let waiting = Arc::<Mutex<Waiting>>::default();
         // Unbounded: each call waits for its answer, so callers bound it; a task writes, so no message is half written
         // when a caller gives up.
         let (sender, messages) = mpsc::unbounded_channel();
         tokio::spawn(write(writer, messages));
-        tokio::spawn(read(reader, waiting.clone()));
+        tokio::spawn(read(reader, waiting.clone(), Messages::new(limit)));
         Connection { next: Arc::default(), waiting, writer: sender }
     }
 
@@ -170,18 +177,10 @@ async fn write(mut stream: OwnedWriteHalf, mut messages: mpsc::UnboundedReceiver
     }
 }
 
-async fn read(mut stream: OwnedReadHalf, waiting: Arc<Mutex<Waiting>>) {
-    let mut buffer = Vec::new();
-    let mut seen = 0;
-    while let Ok(1..) = stream.read_buf(&mut buffer).await {
-        while let Some(length) = buffer[seen..].iter().position(|&byte| byte == 0) {
-            take(&buffer[..seen + length], &waiting);
-            buffer.drain(..=seen + length);
-            seen = 0;
-        }
-        seen = buffer.len();
-        if seen > MAX_MESSAGE {
-            break;
+async fn read(mut stream: OwnedReadHalf, waiting: Arc<Mutex<Waiting>>, mut messages: Messages) {
+    while let Ok(true) = messages.read(&mut stream).await {
+        while let Some(message) = messages.next() {
+            take(message, &waiting);
         }
     }
     let mut waiting = waiting.lock();
@@ -190,27 +189,27 @@ async fn read(mut stream: OwnedReadHalf, waiting: Arc<Mutex<Waiting>>) {
     waiting.sessions.clear();
 }
 
-fn take(bytes: &[u8], waiting: &Mutex<Waiting>) {
-    match decode(bytes) {
-        Some(Incoming::Answer { id, result }) => {
+fn take(message: Incoming, waiting: &Mutex<Waiting>) {
+    match message {
+        Incoming::Answer { id, result } => {
             if let Some(call) = waiting.lock().calls.remove(&id) {
                 let _ = call.send(result);
             }
         }
-        Some(Incoming::Event(event)) => {
+        Incoming::Event(event) => {
             let mut waiting = waiting.lock();
             let session = event.session.clone();
             if waiting.sessions.get(&session).is_some_and(|events| events.try_send(event).is_err()) {
                 waiting.forget(&session);
             }
         }
-        None => {}
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::io::AsyncReadExt;
 
     async fn answer(far: &mut UnixStream, text: &[u8]) {
         for byte in text {
@@ -243,7 +242,7 @@ mod tests {
         answer(&mut far, format!("{{\"id\":{},\"result\":{{\"x\":1}}}}\0", sent["id"]).as_bytes()).await;
         assert_eq!(call.await.expect("no panic"), Ok(json!({ "x": 1 })));
         let event = events.recv().await.expect("an event");
-        assert_eq!((event.method.as_str(), event.params), ("X.y", json!({ "a": 1 })));
+        assert_eq!((event.method.as_str(), event.params), ("X.y", Some(json!({ "a": 1 }))));
     }
 
     #[tokio::test]
@@ -273,5 +272,40 @@ mod tests {
             count += 1;
         }
         assert_eq!(count, MAX_EVENTS);
+    }
+
+    #[tokio::test]
+    async fn a_call_that_nobody_waits_for_is_forgotten() {
+        let (near, _far) = UnixStream::pair().expect("a pair");
+        let connection = Connection::new(near);
+        let calls = || connection.waiting.lock().calls.len();
+        let (one, other) = (connection.begin(None, "A.b", json!({})), connection.begin(None, "A.b", json!({})));
+        assert_eq!(calls(), 2);
+        drop(one);
+        assert_eq!(calls(), 1);
+        drop(other.result());
+        assert_eq!(calls(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_message_that_is_too_long_fails_its_call_and_others_go_on() {
+        let (near, mut far) = UnixStream::pair().expect("a pair");
+        let connection = Connection::with_limit(near, 1000);
+        let mut events = connection.events("s");
+        let (long, brief) = (connection.begin(None, "A.b", json!({})), connection.begin(None, "C.d", json!({})));
+        let text = "x".repeat(4000);
+        for message in [
+            format!("{{\"id\":{},\"result\":\"{text}\"}}\0", long.id),
+            format!("{{\"method\":\"X.y\",\"params\":\"{text}\",\"sessionId\":\"s\"}}\0"),
+            format!("{{\"id\":{},\"result\":1}}\0", brief.id),
+        ] {
+            far.write_all(message.as_bytes()).await.expect("written");
+        }
+        let error = long.result().await.expect_err("too long");
+        assert_eq!(error, CallError::TooLong { method: "A.b", limit: 1000 });
+        assert_eq!(error.to_string(), "the browser's answer to A.b is over the limit of 1000 bytes");
+        assert_eq!(brief.result().await, Ok(json!(1)));
+        assert_eq!(events.recv().await.expect("an event").params, None);
+        assert!(!connection.is_gone());
     }
 }

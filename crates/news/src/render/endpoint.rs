@@ -17,8 +17,9 @@ use tokio::time::timeout;
 use tokio_websockets::{ClientBuilder, Limits, Message, WebSocketStream};
 use url::{Host, Url};
 
-/// Bytes of a message.
-const MAX_MESSAGE: usize = 64 << 20;
+/// Bytes of a message. Chromium ends the connection itself when more than this waits to be sent. A message over the limit of
+/// one call is passed on, so that it fails that call alone.
+const MAX_MESSAGE: usize = 256 << 20;
 
 /// The DevTools of a Chromium on this machine: `http://127.0.0.1:9222`, or the `ws://` address that this names.
 ///

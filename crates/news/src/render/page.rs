@@ -1,9 +1,10 @@
 //! One page: in a context of its own, which is disposed of whatever happens.
 
 use super::browser::Browser;
-use super::cdp::{Call, CallError, Connection};
+use super::cdp::{Call, CallError, Connection, MAX_EVENTS};
 use super::context::Context;
 use super::failure::{Failure, words};
+use super::messages::MAX_MESSAGE;
 use super::request::{RenderError, Rendered, Request};
 use super::{RenderStep, screenshot};
 use crate::devtools::Event;
@@ -18,6 +19,8 @@ use url::Url;
 const MAX_HTML: usize = 16 << 20;
 /// Frames and workers of one page that are looked after; a page with more is an attack.
 const MAX_SESSIONS: usize = 200;
+/// Events that the browser waits for an answer to.
+const ANSWERED: [&str; 3] = ["Page.javascriptDialogOpening", "Fetch.requestPaused", "Target.attachedToTarget"];
 /// Types of resources that are not loaded without [`Request::images`].
 const PICTURES: [&str; 3] = ["Image", "Font", "Media"];
 const SERIALIZE: &str = include_str!("serialize.js");
@@ -258,6 +261,13 @@ impl Page<'_> {
         while let Some(Event { session, method, params }) = events.recv().await {
             let is_page = session == self.session;
             let send = |method, params| self.connection.send(Some(&session), method, params);
+            let Some(params) = params else {
+                if ANSWERED.contains(&method.as_str()) {
+                    return format!("the browser's message {method} is over the limit of {MAX_MESSAGE} bytes").into();
+                }
+                // A large message of a WebSocket, for example, or an address that holds a picture.
+                continue;
+            };
             match method.as_str() {
                 "Page.javascriptDialogOpening" => {
                     let accept = params["type"] == "beforeunload";
@@ -292,7 +302,10 @@ impl Page<'_> {
                 _ => {}
             }
         }
-        if self.connection.is_gone() { Failure::Gone } else { "the page sent too many events".to_owned().into() }
+        if self.connection.is_gone() {
+            return Failure::Gone;
+        }
+        format!("the browser tells more of it than the limit of {MAX_EVENTS} events").into()
     }
 
     /// Decides about a waiting request: the first one of the page gets the headers, pictures are refused.

@@ -24,7 +24,9 @@
         await new Promise(done => setTimeout(done, 10));
     }
     const root = document.documentElement && copy(document.documentElement, 0);
-    const html = '<!DOCTYPE html>' + (root ? root.outerHTML : '');
-    if (html.length > limit) { return null; }
+    const text = root ? root.outerHTML : '';
+    const html = '<!DOCTYPE html>' + text;
+    // An element whose text would be longer than a string can be has an empty one.
+    if (html.length > limit || (root && !text)) { return null; }
     return { html, url: location.href, title: document.title.slice(0, 1000) };
 })

@@ -310,6 +310,17 @@ mod tests {
     }
 
     #[test]
+    fn a_page_on_which_the_rule_is_broken_is_no_version_to_compare_with() {
+        let mut record = Record::new(&site(""));
+        let validators = Validators { etag: Some("x".into()), last_modified: None };
+        record.found(headlines(&["/1"]), Source::Fetch, validators.clone(), at(1));
+        record.failed("away".into(), at(2));
+        assert_eq!(record.validators, validators);
+        record.broken("0 of 1".into(), at(3));
+        assert_eq!(record.validators, Validators::default());
+    }
+
+    #[test]
     fn another_rule_asks_anew_and_keeps_the_headlines() {
         let mut record = Record::new(&site(""));
         let validators = Validators { etag: Some("x".into()), last_modified: None };

@@ -135,6 +135,23 @@ mod tests {
     }
 
     #[test]
+    fn a_record_is_written_aside_and_the_last_one_stays_whole_until_then() {
+        let base = tempfile::tempdir().expect("a directory");
+        let store = Store::open(base.path()).expect("a store");
+        let mut record = record("a");
+        store.save(&record).expect("saved");
+        // A second name of the file shows whether its bytes are touched.
+        let second = base.path().join("second");
+        fs::hard_link(store.path("a"), &second).expect("a link");
+        let whole = fs::read(&second).expect("a file");
+        record.failures += 1;
+        store.save(&record).expect("saved");
+        assert_eq!(fs::read(&second).expect("a file"), whole);
+        assert_ne!(fs::read(store.path("a")).expect("a file"), whole);
+        assert_eq!(fs::read_dir(base.path()).expect("files").count(), 2 + 1, "and the lock");
+    }
+
+    #[test]
     fn one_at_a_time_uses_a_directory_until_its_last_clone_is_gone() {
         let base = tempfile::tempdir().expect("a directory");
         let store = Store::open(base.path()).expect("a store");

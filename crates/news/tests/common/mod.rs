@@ -39,6 +39,10 @@ impl Reply {
         Reply::new(status, Body::Whole(Vec::new()))
     }
 
+    pub(crate) fn bytes(bytes: Vec<u8>) -> Reply {
+        Reply::new(200, Body::Whole(bytes))
+    }
+
     pub(crate) fn html(text: &str) -> Reply {
         Reply::new(200, Body::Whole(text.as_bytes().to_vec())).header("Content-Type", "text/html")
     }

@@ -14,6 +14,9 @@ pub(crate) fn answer(path: &str) -> Option<Reply> {
         "/surrogate/pair" => "<p>&#xfffd;|</p><script>document.body.append('\\u{1F600}')</script>",
         "/rootless" => "<script>document.documentElement.remove()</script>",
         "/unrooted" => "<script>onload = () => document.documentElement.remove()</script>",
+        "/with-frame" => "<iframe src=/framed></iframe>",
+        "/framed" => "<p>Framed</p>",
+        "/moved" => return Some(Reply::redirect("/framed")),
         "/asks" => {
             let asking = Reply::status(401).header("WWW-Authenticate", "Basic realm=\"x\"");
             return Some(asking);

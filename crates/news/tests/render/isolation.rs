@@ -56,6 +56,21 @@ pub(crate) async fn only_allowed_domains_are_reached_by_frames_and_workers_too(b
     assert!(site.paths()[before..].iter().any(|path| path == "/from-worker"), "{:?}", site.paths());
 }
 
+/// Headers may hold a password for the host of the page.
+pub(crate) async fn headers_go_to_no_frame_and_to_no_redirect(browser: &Browser, site: &Site) {
+    for path in ["/with-frame", "/moved"] {
+        let before = site.heads().len();
+        let headers = vec![("X-Own".to_owned(), "yes".to_owned())];
+        html(browser, Request { headers, ..Request::new(site.url(path)) }).await;
+        let heads = site.heads().split_off(before);
+        let has_header = |path: &str| {
+            let head = heads.iter().find(|head| head.starts_with(&format!("GET {path} "))).expect("a request");
+            head.to_lowercase().contains("x-own: yes")
+        };
+        assert_eq!((has_header(path), has_header("/framed")), (true, false), "{path}");
+    }
+}
+
 pub(crate) async fn no_local_page_is_reached_from_a_page(browser: &Browser, site: &Site) {
     let page = html(browser, Request { wait: Duration::from_millis(200), ..Request::new(site.url("/local")) }).await;
     assert!(page.contains("Local") && !page.contains("root:"), "{page}");

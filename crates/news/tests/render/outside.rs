@@ -109,6 +109,10 @@ pub(crate) async fn a_chromium_of_others_is_used_and_its_pages_pass_the_guard(_:
         let browser = Browser::connect(&endpoint, &options).await.unwrap_or_else(|error| panic!("{error}"));
         assert!(browser.version().starts_with("Chrome/") && browser.id().is_none(), "{}", browser.version());
         assert!(contents(&browser, site.url("/late"), "b").await.contains("Late headline"));
+        // 72 MiB as a message.
+        let wide = Request { timeout: LIMIT * 3, ..Request::new(site.url("/giant/wide/12582912")) };
+        let page = browser.render(&wide).await.unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(page.html.matches('語').count(), 12 << 20);
         let url = format!("http://127.0.0.1:{}/", secret.port()).parse().expect("a URL");
         let refused = browser.render(&Request { timeout: LIMIT, ..Request::new(url) }).await.expect_err("private");
         assert!(refused.to_string().contains("refused"), "{refused}");
