@@ -17,7 +17,7 @@ pub(crate) async fn one_that_dies_with_each_page_is_started_less_and_less_often(
             asked(&site, "/hang", deaths + 1).await;
             let (id, _) = renderer.browser().await.expect("it runs");
             assert!(Command::new("kill").args(["-9", &id.to_string()]).status().expect("kill").success());
-            std::future::pending::<()>().await
+            std::future::pending::<()>().await;
         };
         let error = tokio::select! {
             page = renderer.render(&hangs) => page.expect_err("it is dead"),
