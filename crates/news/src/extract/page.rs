@@ -48,6 +48,12 @@ pub struct Extraction {
     pub hints: Vec<String>,
 }
 
+/// Each element of a page, the outermost and its head and body included.
+pub(super) fn elements(html: &Html) -> Result<Vec<ElementRef<'_>>, ExtractError> {
+    let elements: Vec<ElementRef> = html.root_element().descendent_elements().take(MAX_ELEMENTS + 1).collect();
+    if elements.len() > MAX_ELEMENTS { Err(ExtractError::TooLarge(MAX_ELEMENTS)) } else { Ok(elements) }
+}
+
 /// Applies a rule to a page. Blocks for up to 5 s.
 ///
 /// # Errors
@@ -56,10 +62,7 @@ pub struct Extraction {
 pub fn page(text: &str, base: &Url, rule: &Rule) -> Result<Extraction, ExtractError> {
     let end = Instant::now() + MAX_TIME;
     let html = parse(text, end, MAX_TIME)?;
-    let elements: Vec<ElementRef> = html.root_element().descendent_elements().take(MAX_ELEMENTS + 1).collect();
-    if elements.len() > MAX_ELEMENTS {
-        return Err(ExtractError::TooLarge(MAX_ELEMENTS));
-    }
+    let elements = elements(&html)?;
     let in_time = || if Instant::now() < end { Ok(()) } else { Err(ExtractError::TooSlow(MAX_TIME)) };
     let base = &document_base(&html, base);
     let mut items = Vec::new();
