@@ -72,6 +72,7 @@ mod temporary;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod unheard;
 mod waiting;
 mod wake;
 
@@ -235,6 +236,7 @@ pub struct Broker {
     /// Progress of applying changed rules, and durable subscriptions that have come.
     rule_change: rules::RuleChange,
     totals: Totals,
+    last_unheard: unheard::LastUnheard,
 }
 
 impl Broker {
