@@ -209,7 +209,7 @@ pub(crate) fn waits_for(connection: &ConnectionStatus) -> String {
     }
     let only_sends = connection.subscriptions.iter().all(|name| name == NULL);
     match (connection.outbox, connection.unacked, only_sends) {
-        (0, 0, true) => "something to publish".into(),
+        (0, 0, true) => "idle".into(),
         (0, 0, false) => "messages".into(),
         (0, unacked, _) => format!("acks of {}", plural(unacked, "message")),
         (outbox, ..) => format!("its peer to read {}", plural(outbox, "byte")),
