@@ -172,7 +172,7 @@ function listen() {
 }
 
 function bodyLine() {
-    // What changes rows is sent once.
+    // A change of rows is sent once.
     const reads = find("method").value === "GET";
     find("repeat").hidden = !reads;
     if (!reads) {

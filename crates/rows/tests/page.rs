@@ -71,7 +71,7 @@ async fn one_can_try_the_api_and_watch_the_cache() {
     for (choice, path) in paths.iter().zip(["/patron", "/patron/1", "/patron", "/patron/1"]) {
         assert_eq!(browser.run(choice).await, json!(path), "a new row goes to the table, another to its own path");
     }
-    // What changes rows is sent once, also if reads were repeated before.
+    // A change of rows is sent once, also if reads were repeated before.
     browser.run("document.getElementById('repeat').click()").await;
     browser.run(&choose("PATCH")).await;
     let repeats = "const button = document.getElementById('repeat'); return [button.hidden, button.ariaPressed]";
