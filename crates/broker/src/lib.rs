@@ -63,5 +63,5 @@ pub use name::{ECHO, Kind, Pattern, durable_queue, is_dead, is_durable, is_tempo
 pub use queues::{
     Browse, BrowseQuery, Browsed, MoveError, MoveOrder, NoPosition, Position, QueueStatus, Queues, StayReason,
 };
-pub use status::{ChannelStatus, ConnectionStatus, Page, Status, StatusQuery, Totals};
+pub use status::{ChannelStatus, ConnectionStatus, Page, Status, StatusQuery, Totals, Unheard};
 pub use time::Time;

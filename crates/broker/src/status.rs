@@ -59,6 +59,22 @@ pub struct Status {
     pub next_connection: Option<u32>,
     /// Sums over everything.
     pub totals: Totals,
+    /// The last topics whose messages were dropped because nobody subscribed, the latest first.
+    pub unheard: Vec<Unheard>,
+}
+
+/// A topic whose messages were dropped because nobody subscribed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unheard {
+    /// The topic's name.
+    pub name: Bytes,
+    /// Messages dropped since its name is among the last ones.
+    pub dropped: u64,
+}
+
+impl Unheard {
+    /// The most topics that are named.
+    pub const MAX: usize = 5;
 }
 
 /// Sums over all channels and connections, since the start where they count messages.
@@ -70,8 +86,10 @@ pub struct Totals {
     pub connections: usize,
     /// Subscriptions.
     pub subscriptions: usize,
-    /// Paused connections.
+    /// Paused connections, without those that are gone.
     pub paused: usize,
+    /// Connections that are gone, and of which something is left: messages that wait for room.
+    pub gone: usize,
     /// Topics with a retained value.
     pub retained: usize,
     /// Bytes that the memory budget counts, overhead included.
@@ -170,12 +188,14 @@ pub struct ConnectionStatus {
     pub delivered: u64,
     /// Messages that it missed because it was slow.
     pub dropped: u64,
-    /// Why it is paused, if it is.
+    /// Why it is paused, if it is; of one that is gone, why its messages wait.
     pub paused: Option<PauseReason>,
     /// Whether it lately needed longer than its grace period for making room.
     pub slow: bool,
     /// Whether it has left, and only its last messages still wait for room.
     pub gone: bool,
+    /// Messages that it has sent and that wait for room.
+    pub pending: usize,
     /// Whether it took no byte for so long that its messages went to other consumers.
     pub stalled: bool,
 }

@@ -5,10 +5,12 @@ mod capabilities;
 mod driver;
 mod input;
 mod look;
+mod relay;
 
 pub use browser::Browser;
 pub use input::key;
 pub use look::{LINKS_TOP, Look, Scheme, TOP_OF_LINKS};
+pub use relay::Relay;
 
 use std::time::Duration;
 

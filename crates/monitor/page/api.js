@@ -1,7 +1,11 @@
 // Questions to the collector. All of them are about this server, and none of them changes anything.
 
-export async function ask(path, signal) {
-    const answer = await fetch(path, { signal, headers: { accept: "application/json" } });
+/// Milliseconds after which an answer is not waited for any more: a long range takes its time.
+const PATIENCE = 30_000;
+
+export async function ask(path, signal, patience = PATIENCE) {
+    const signals = [AbortSignal.timeout(patience), signal].filter(Boolean);
+    const answer = await fetch(path, { signal: AbortSignal.any(signals), headers: { accept: "application/json" } });
     if (!answer.ok) {
         throw new Error(`${path}: ${answer.status}`);
     }

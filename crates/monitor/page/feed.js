@@ -1,12 +1,11 @@
 // The page's feed: through the worker that all pages of this browser share, or through a stream of its own without
 // such a worker. A page that nobody looks at hears nothing, and asks for the history when it is looked at again.
 
+import { SILENCE } from "/live.js";
 import { Stream } from "./stream.js";
 
 /// Pages of another version of the program speak with a worker of their own.
 const WORKER = "switchboard-feed-1";
-/// So long, in milliseconds, a stream may bring nothing while somebody reports.
-const SILENCE = 10_000;
 
 /// The worker's end of it, with the methods of a stream that a page needs.
 class Shared {
@@ -87,12 +86,17 @@ export class Feed {
         }
     }
 
-    /// To be called now and then with the time of the newest sample that the collector has, by its clock. A connection
+    /// A stream may bring nothing for so long, while somebody reports. To be called now and then with the time of the newest sample that the collector has, by its clock. A connection
     /// that has died without a word, as when a laptop has slept, looks like one on which nothing happens.
     check(newest, now) {
         if (Date.now() - this.heard > SILENCE && now - newest < SILENCE / 2) {
             this.heard = Date.now();
-            this.stream?.renew(SILENCE);
+            this.renew();
         }
+    }
+
+    /// Opens the stream again if it has brought nothing for long.
+    renew() {
+        this.stream?.renew(SILENCE);
     }
 }

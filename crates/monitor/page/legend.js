@@ -1,6 +1,7 @@
 // The values of all lines under the cursor, beside it: in each chart its own, the greatest first.
 
 import { number } from "./format.js";
+import { sample } from "./table.js";
 
 /// More than these would hide the lines.
 const SHOWN = 12;
@@ -9,6 +10,7 @@ const AWAY = 14;
 
 export class Legend {
     constructor(box) {
+        this.box = box;
         this.place = document.createElement("ol");
         this.place.className = "legend";
         this.place.hidden = true;
@@ -34,19 +36,22 @@ export class Legend {
         }
         this.place.replaceChildren(...rows);
         this.place.hidden = rows.length === 0;
-        const isRight = left > width / 2;
-        this.place.style.left = isRight ? "auto" : `${begin + left + AWAY}px`;
-        this.place.style.right = isRight ? `calc(100% - ${begin + left - AWAY}px)` : "auto";
+        // Beside the cursor, and inside of the chart whatever its width: over the cursor where there is no room beside it.
+        const wide = this.place.offsetWidth;
+        const beside = left > width / 2 ? begin + left - AWAY - wide : begin + left + AWAY;
+        this.place.style.left = `${Math.max(0, Math.min(beside, this.box.clientWidth - wide))}px`;
     }
 }
 
 function row(line, value, isMeant) {
     const made = document.createElement("li");
-    const [color, name, amount] = ["i", "span", "b"].map((tag) => document.createElement(tag));
-    color.style.background = line.style.stroke;
+    const [name, amount] = ["span", "b"].map((tag) => document.createElement(tag));
+    const stroke = sample(made);
+    stroke.setAttribute("stroke", line.style.stroke);
+    stroke.setAttribute("stroke-dasharray", line.style.dash.join(" "));
     name.textContent = line.name;
     amount.textContent = number(value);
-    made.append(color, name, amount);
+    made.append(name, amount);
     made.dataset.meant = String(isMeant);
     return made;
 }

@@ -1,5 +1,6 @@
 // Puts the page together: what is looked at (view), what is known (processes, columns, annotations), what is drawn.
 
+import { Link, SILENCE } from "/live.js";
 import * as api from "./api.js";
 import { Charts } from "./charts.js";
 import { Colors } from "./color.js";
@@ -32,6 +33,10 @@ const inOrder = (a, b) => a.time - b.time || Number(a.kind === "gap") - Number(b
 const element = (id) => document.getElementById(id);
 const colors = new Colors();
 const processes = new Processes(colors);
+const link = new Link(() => {
+    feed.renew();
+    load();
+});
 const view = new View(location);
 let columns = null;
 let annotations = [];
@@ -150,6 +155,7 @@ async function load() {
 }
 
 function take(sample) {
+    link.heard();
     const time = Date.parse(sample.timestamp);
     if (!processes.take(sample, time)) {
         newcomers();
@@ -260,7 +266,7 @@ function draw() {
         all.forEach((line) => { line.drawn = drawn.has(line.key); });
         // A pause is a look at what is drawn, a range of the past is another time.
         const latest = view.live || view.paused ? null : charts.latest();
-        table.draw(all, charts.peaks(), latest, view.group === "service", view.sort, now);
+        table.draw(all, charts.peaks(), latest, view.group === "service", view.sort, now, link.isSilent);
     }
     const ids = new Set(all.flatMap((line) => line.ids));
     const told = view.filter === "" ? annotations : annotations.filter(({ id }) => ids.has(id));
@@ -286,7 +292,8 @@ function draw() {
 }
 
 function showLink() {
-    notices.link(feedState !== "live" ? feedState : view.paused ? "paused" : view.live ? "live" : "past");
+    const state = feedState !== "live" ? feedState : view.paused ? "paused" : view.live ? "live" : "past";
+    link.say(state, notices.LINKS[state]);
 }
 
 const buttons = controls(view, {
@@ -319,21 +326,28 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
     refresh(true);
 });
 
+let isAsking = false;
 async function ask() {
+    if (isAsking) {
+        return;
+    }
+    isAsking = true;
     try {
-        const [known, itself] = await Promise.all([api.ask("/api/processes"), api.ask("/api/self")]);
+        const [known, itself] = await Promise.all(["/api/processes", "/api/self"].map((path) => api.ask(path, undefined, SILENCE)));
+        link.heard();
         feed.check(Math.max(...known.processes.map((process) => process.last)), known.now);
         know(known);
         notices.self(itself);
         refresh(false);
     } catch {
-        // The link says that it is away.
+        // The link says that it is away, or that there is no data.
     }
+    isAsking = false;
 }
 setInterval(() => document.hidden || ask(), ASK);
 // A line moves on also while nothing comes: that is how a silence is seen.
 setInterval(() => document.hidden || refresh(false), 1000);
-document.addEventListener("visibilitychange", () => document.hidden || refresh(true));
+document.addEventListener("visibilitychange", () => document.hidden || (ask(), refresh(true)));
 
 buttons.show();
 load();

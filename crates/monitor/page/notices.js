@@ -10,20 +10,12 @@ const NAMED = 3;
 /// And this many are shown at most.
 const ALARMS_OPEN = 200;
 const SAID_AGAIN = 5000;
-const LINKS = { connecting: "connecting", live: "live", paused: "paused", past: "past range", away: "the collector is away, connecting again" };
+export const LINKS = { connecting: "connecting", live: "live", paused: "paused", past: "past range", away: "the collector is away, connecting again" };
 
 /// As the collector calls itself.
 const OWN = "switchboard";
 
 const element = (id) => document.getElementById(id);
-
-export function link(state) {
-    const shown = element("link");
-    if (shown.dataset.state !== state) {
-        shown.dataset.state = state;
-        shown.textContent = LINKS[state];
-    }
-}
 
 let alarmsShown = "";
 /// Alarms that somebody has seen enough of, until they are over.

@@ -34,8 +34,9 @@ export class Table {
     }
 
     /// `peaks` gives the highest values in the window by a line's key, `latest` the last ones in a window of the past; null where
-    /// the values are of now.
-    draw(lines, peaks, latest, grouped, sort, now) {
+    /// the values are of now. Nobody knows who still lives if they are stale.
+    draw(lines, peaks, latest, grouped, sort, now, isStale) {
+        this.isStale = isStale;
         if (this.grouped !== grouped) {
             this.grouped = grouped;
             this.rows.clear();
@@ -135,7 +136,7 @@ export class Table {
             Service: process.service ?? "",
             [PEAK_CPU]: number(peak?.cpu),
             [PEAK_MEM]: number(peak?.mem),
-            State: stateOf(line, now),
+            State: this.isStale && line.state === "live" ? "unknown" : stateOf(line, now),
             Up: started !== null && line.state === "live" ? span(now - started) : "",
             Version: process.version ?? "",
         };
@@ -222,7 +223,7 @@ function unseen(words) {
 }
 
 /// A piece of the line, of which the stroke is returned.
-function sample(parent) {
+export function sample(parent) {
     const svg = document.createElementNS(SVG, "svg");
     const line = document.createElementNS(SVG, "line");
     svg.setAttribute("viewBox", "0 0 24 16");

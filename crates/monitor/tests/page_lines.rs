@@ -2,7 +2,7 @@
 
 mod browser;
 
-use browser::{Browser, CPU, Collector, Look, STATE, cell, equals, past};
+use browser::{Browser, CPU, Collector, Look, STATE, cell, equals, past, plot};
 use serde_json::{Value, json};
 use std::time::Duration;
 use switchboard_monitor::Settings;
@@ -148,4 +148,33 @@ async fn on_a_phone_five_minutes_have_several_labels_and_the_grouping_says_what_
     let label = "return parseFloat(getComputedStyle(document.querySelector('.group')).fontSize) >= 12";
     assert_eq!(browser.run(label).await, json!(true));
     browser.close().await;
+}
+
+#[tokio::test]
+async fn the_values_at_the_cursor_are_inside_on_a_phone_and_have_the_dashes_of_their_lines() {
+    let data = data();
+    let collector = Collector::start_with("127.0.0.1:0", data.path(), patient).await;
+    for number in 0..9 {
+        let instance = format!("billing-of-the-northern-and-southern-branches-{number}");
+        let name = json!({ "color": "teal", "service": "s", "instance": instance });
+        collector.take(&past(&name, 240, |_| (5.0, 50.0))).await;
+    }
+    let now = switchboard_monitor::Millis::now().0;
+    for width in [390, 320] {
+        let browser = Browser::start(Look::PHONE.width(width)).await;
+        browser.open(&collector.page(&format!("?from={}&to={now}", now - 200_000))).await;
+        browser.until("all are there", &rows(9)).await;
+        for part in [0.3, 0.49, 0.51, 0.9] {
+            browser.swipe(&plot("cpu"), part, part).await;
+            browser.until("the list", "return document.querySelector('#cpu .legend li') !== null").await;
+            let outside = "const { left, right } = document.querySelector('#cpu .legend').getBoundingClientRect();
+                return [document.documentElement.scrollWidth <= innerWidth, left >= 0, right <= innerWidth]";
+            assert_eq!(browser.run(outside).await, json!([true, true, true]), "{width}: the cursor at {part}");
+        }
+        let dashes = "const of = (selector) => [...document.querySelectorAll(selector)].map((line) => line.getAttribute('stroke-dasharray'));
+            const [list, all] = [of('#cpu .legend line'), of('#rows .toggle line')];
+            return list.length === 9 && new Set(list).size === 9 && list.every((dash) => all.includes(dash))";
+        assert_eq!(browser.run(dashes).await, json!(true));
+        browser.close().await;
+    }
 }

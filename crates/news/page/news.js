@@ -1,18 +1,17 @@
 // Fills the page in while results come. Without it the page works, and stays as it was loaded.
 
+import { Link, SILENCE } from "/live.js";
+
 const content = document.querySelector("#content");
-const link = document.querySelector("#link");
+const link = new Link(() => fill());
 const RETRY = 2000;
+/// Milliseconds between two tries while the server is silent.
+const AGAIN = 3000;
 let busy = false;
 let again = false;
 /// On a phone the sites would hide the headlines: they are folded until somebody opens them.
 const phone = matchMedia("(max-width: 640px)");
 let isOpen = false;
-
-function say(state, text) {
-    link.dataset.state = state;
-    link.textContent = text;
-}
 
 /// The same page, with what is known by now.
 function here() {
@@ -31,7 +30,7 @@ async function fill() {
     try {
         do {
             again = false;
-            const answer = await fetch(`/news/list?${here()}`);
+            const answer = await fetch(`/news/list?${here()}`, { signal: AbortSignal.timeout(SILENCE) });
             if (answer.ok) {
                 // The server has escaped every text of a site.
                 const page = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -73,17 +72,25 @@ function fold() {
     }
 }
 
+let events = null;
+
 function listen() {
+    events?.close();
     const source = new EventSource("/news/events");
+    events = source;
     source.onopen = () => {
-        say("live", "live");
+        link.say("live", "live");
         fill();
     };
-    source.addEventListener("changed", fill);
+    source.addEventListener("changed", () => {
+        link.heard();
+        fill();
+    });
+    source.addEventListener("beat", () => link.heard());
     source.onerror = () => {
-        say("away", "not connected");
+        link.say("away", "not connected");
         if (source.readyState === EventSource.CLOSED) {
-            setTimeout(listen, RETRY);
+            setTimeout(() => events === source && listen(), RETRY);
         }
     };
 }
@@ -106,3 +113,6 @@ fold();
 phone.addEventListener("change", fold);
 listen();
 setInterval(age, 5000);
+// A stream that has been silent for too long may be none any more, and so may be connections that the browser has kept: each try
+// takes one of those.
+setInterval(() => link.isSilent && listen(), AGAIN);

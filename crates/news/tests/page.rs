@@ -10,7 +10,7 @@ use service::Served;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use switchboard_browser_test::{Browser, LINKS_TOP, Look, TOP_OF_LINKS};
+use switchboard_browser_test::{Browser, LINKS_TOP, Look, Relay, TOP_OF_LINKS};
 use tempfile::TempDir;
 
 const TITLES: [&str; 6] = [
@@ -166,5 +166,39 @@ async fn a_rule_that_finds_nothing_names_the_step_as_it_stands_in_the_file() {
     let reason = "return document.querySelector('.reason')?.textContent ?? ''";
     let wanted = json!(", since the step item = \"article.none\" left none (");
     browser.until("why", &format!("return (() => {{ {reason} }})().includes({wanted})")).await;
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_whose_service_goes_silent_says_for_how_long_and_goes_on_by_itself() {
+    let sites = Sites::start();
+    let news = sites.serve().await;
+    let relay = Relay::start(news.address).await;
+    let browser = Browser::start(Look::LIGHT).await;
+    browser.open(&format!("http://{}/news", relay.address())).await;
+    browser.until("all headlines", &format!("{COUNT} === 5")).await;
+    browser.notices_silence(&relay).await;
+    sites.step.store(4, Ordering::SeqCst);
+    browser.until("a headline that has come", &format!("{COUNT} === 6")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_site_with_a_long_name_leaves_the_form_in_one_line() {
+    let sites = Sites::start();
+    let file = sites.file();
+    let text = std::fs::read_to_string(&file).expect("sites");
+    let long = "The Weekly Gazette of the Northern and Southern Counties, with Supplements";
+    std::fs::write(&file, text.replace("Town Crier", long)).expect("written");
+    let news = Served::news(sites.base.path(), &file, &[&sites.one, &sites.two], |_| {}).await;
+    let browser = Browser::start(Look::LIGHT.width(900)).await;
+    browser.open(&format!("http://{}/news", news.address)).await;
+    let listed =
+        format!("return [...document.querySelectorAll('option')].some((site) => site.textContent === {})", json!(long));
+    browser.until("the site", &listed).await;
+    let lines = "return new Set([...document.querySelectorAll('form > *')].map((part) => {
+        const { top, bottom } = part.getBoundingClientRect();
+        return Math.round((top + bottom) / 40);
+    })).size";
+    assert_eq!(browser.run(lines).await, json!(1));
     browser.close().await;
 }

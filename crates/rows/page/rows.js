@@ -1,5 +1,7 @@
 // Shows the cache live, and lets one try the API. Every text of the database is put in as text, never as markup.
 
+import { Link, SILENCE } from "/live.js";
+
 const find = (id) => document.getElementById(id);
 const LOOK = 500;
 const RETRY = 2000;
@@ -7,10 +9,12 @@ const AGAIN = 250;
 const SHOWN_EVENTS = 100;
 let repeating = 0;
 
-function say(state, text) {
-    find("link").dataset.state = state;
-    find("link").textContent = text;
-}
+/// A stream that was silent may be none any more.
+const link = new Link(() => {
+    events.close();
+    listen();
+    missed();
+});
 
 function problem(text) {
     find("problem").hidden = !text;
@@ -54,7 +58,7 @@ function showTables(tables) {
 }
 
 function showStatus(status) {
-    say(status.state, status.state === "live" ? "live" : "no database");
+    link.say(status.state, status.state === "live" ? "live" : "no database");
     problem(status.reason ?? "");
     for (const [id, key] of [["hits", "hits"], ["misses", "misses"], ["bypasses", "bypasses"], ["events-count", "events"], ["rows", "rows"], ["inconsistent", "inconsistent"]]) {
         find(id).textContent = number(status[key] ?? 0);
@@ -71,10 +75,14 @@ function showStatus(status) {
 async function watch() {
     let wait = LOOK;
     try {
-        const answer = await fetch("/status");
+        const answer = await fetch("/status", { signal: AbortSignal.timeout(SILENCE) });
         showStatus(await answer.json());
-    } catch {
-        say("away", "the service does not answer");
+        link.heard();
+    } catch (error) {
+        // The link says for how long there has been no data.
+        if (error.name !== "TimeoutError") {
+            link.say("away", "the service does not answer");
+        }
         wait = RETRY;
     }
     setTimeout(watch, document.hidden ? RETRY : wait);
@@ -121,7 +129,7 @@ async function send() {
 
 function repeat(on) {
     clearInterval(repeating);
-    repeating = on ? setInterval(() => find("method").value === "GET" && send(), AGAIN) : 0;
+    repeating = on ? setInterval(send, AGAIN) : 0;
     find("repeat").setAttribute("aria-pressed", String(on));
 }
 
@@ -138,8 +146,12 @@ function showEvent(title, text, isGap) {
     }
 }
 
+const missed = () => showEvent("gap", "changes may have been missed here", true);
+let events = null;
+
 function listen() {
     const source = new EventSource("/events");
+    events = source;
     source.onmessage = (message) => {
         let title = "change";
         try {
@@ -151,15 +163,21 @@ function listen() {
         }
         showEvent(title, message.data, false);
     };
-    source.addEventListener("gap", () => showEvent("gap", "changes may have been missed here", true));
+    source.addEventListener("gap", missed);
     source.onerror = () => {
         if (source.readyState === EventSource.CLOSED) {
-            setTimeout(listen, RETRY);
+            setTimeout(() => events === source && listen(), RETRY);
         }
     };
 }
 
 function bodyLine() {
+    // A change of rows is sent once.
+    const reads = find("method").value === "GET";
+    find("repeat").hidden = !reads;
+    if (!reads) {
+        repeat(false);
+    }
     find("body-line").hidden = ["GET", "DELETE"].includes(find("method").value);
 }
 

@@ -6,7 +6,7 @@ mod common;
 use common::server;
 use common::service::Service;
 use serde_json::json;
-use switchboard_browser_test::{Browser, LINKS_TOP, Look, TOP_OF_LINKS};
+use switchboard_browser_test::{Browser, LINKS_TOP, Look, Relay, TOP_OF_LINKS};
 use switchboard_web::Options as WebOptions;
 
 async fn patrons() -> (common::Scratch, Service) {
@@ -71,6 +71,13 @@ async fn one_can_try_the_api_and_watch_the_cache() {
     for (choice, path) in paths.iter().zip(["/patron", "/patron/1", "/patron", "/patron/1"]) {
         assert_eq!(browser.run(choice).await, json!(path), "a new row goes to the table, another to its own path");
     }
+    // A change of rows is sent once, also if reads were repeated before.
+    browser.run("document.getElementById('repeat').click()").await;
+    browser.run(&choose("PATCH")).await;
+    let repeats = "const button = document.getElementById('repeat'); return [button.hidden, button.ariaPressed]";
+    assert_eq!(browser.run(repeats).await, json!([true, "false"]));
+    browser.run(&choose("GET")).await;
+    assert_eq!(browser.run(repeats).await, json!([false, "false"]));
     send(&browser, "GET", "/none", "").await;
     browser.until("an error says why", &shows("#answer-body", "text.includes('there is no table none here')")).await;
     let asked = "return performance.getEntriesByType('resource').filter((each) => !each.name.startsWith(location.origin)).length";
@@ -131,4 +138,27 @@ async fn it_says_when_the_database_or_the_service_is_away() {
     browser.until("nobody answers", &shows("#link", "text === 'the service does not answer'")).await;
     // It asks a service that is not there, which the console tells; it is dropped with the browser.
     drop(browser);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_whose_service_goes_silent_says_for_how_long_and_goes_on_by_itself() {
+    let (scratch, service) = patrons().await;
+    let relay = Relay::start(service.address).await;
+    let browser = Browser::start(Look::LIGHT).await;
+    browser.open(&format!("http://{}/", relay.address())).await;
+    browser.notices_silence(&relay).await;
+    let listed = shows("#events", "text.includes('changes may have been missed here')");
+    assert_eq!(browser.run(&listed).await, json!(true), "its stream was another one meanwhile");
+    // The stream is opened again, and nobody sees when: until it is, changes reach nobody.
+    let inserts = async {
+        loop {
+            scratch.run("INSERT INTO patron (name) VALUES ('Ann')").await;
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        }
+    };
+    let change = shows("#events", "text.includes('INSERT patron')");
+    tokio::select! {
+        () = inserts => unreachable!(),
+        _ = browser.until("a change is there", &change) => {}
+    }
 }

@@ -1,8 +1,9 @@
 // Questions to the broker, and what it is told to do.
 
+import { SILENCE } from "/live.js";
 import { encoded } from "./names.js";
 
-/// Milliseconds after which an answer is not waited for any more.
+/// Milliseconds after which the answer to an order is not waited for any more: it may wait for room itself.
 const PATIENCE = 20_000;
 
 /// An answer that says what is wrong, in a sentence.
@@ -13,8 +14,8 @@ export class Refused extends Error {
     }
 }
 
-async function ask(path, options = {}) {
-    const signals = [AbortSignal.timeout(PATIENCE), options.signal].filter(Boolean);
+async function ask(path, options = {}, patience = SILENCE) {
+    const signals = [AbortSignal.timeout(patience), options.signal].filter(Boolean);
     const answer = await fetch(path, { ...options, signal: AbortSignal.any(signals) });
     if (!answer.ok) {
         throw new Refused(answer.status, await answer.text());
@@ -32,7 +33,7 @@ export const channel = (named, signal) => ask(`/page/channel?name=${encoded(name
 /// Messages that wait in a queue, from `after` on or from the first one, which stay there.
 export const peek = (named, after) => ask(`/queues/peek?name=${encoded(named)}&limit=20&bytes=65536${after === null ? "" : `&after=${after}`}`);
 
-const post = (path, body) => ask(path, { method: "POST", body });
+const post = (path, body) => ask(path, { method: "POST", body }, PATIENCE);
 
 export const publish = (named, body) => post(`/page/publish?name=${encoded(named)}`, body);
 export const purge = (named) => post(`/queues/purge?name=${encoded(named)}`);

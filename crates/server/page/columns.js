@@ -71,7 +71,7 @@ export const channelColumns = (on, rates) => [
         fill: (cell, row) => spark(cell.firstChild, rates(row)),
     },
     figure("Subscribers", "subscribers", (row) => row.subscribers, whole, "mid"),
-    figure("Paused", null, (row) => row.paused_publishers, whole, "wide", "warn"),
+    figure("Paused publishers", null, (row) => row.paused_publishers, whole, "wide", "warn"),
     figure("Buffered", "bytes", (row) => row.bytes, bytes, "wide"),
     figure("Dropped", "dropped", (row) => row.dropped, whole, "mid", "warn"),
     figure("Dead", "dead", (row) => row.dead_lettered, whole, "wide", "bad"),
@@ -82,13 +82,17 @@ export const nameOf = (row) => (row.service !== null ? `${row.service} (own)` : 
 
 /// The state of a connection, and whether somebody should care.
 export function stateOf(row) {
+    if (row.gone) {
+        return [row.waits_for, ""];
+    }
     if (row.paused !== null) {
         return [`paused: ${row.paused}`, "warn"];
     }
     if (row.stalled) {
         return ["stalled: it reads nothing, and its messages went to others", "bad"];
     }
-    return [`${row.slow ? "slow, " : ""}waits for ${row.waits_for}`, row.slow ? "warn" : ""];
+    const words = row.waits_for === "idle" ? "idle" : `waits for ${row.waits_for}`;
+    return [`${row.slow ? "slow, " : ""}${words}`, row.slow ? "warn" : ""];
 }
 
 /// `on` has kick(row); `rates` gives the messages a second of a connection, in and out.
@@ -126,7 +130,7 @@ export const connectionColumns = (on, rates) => [
     {
         title: "", key: null, kind: "number",
         make: (cell, row) => cell.append(button("small danger", "Kick", () => on.kick(row()))),
-        // Without its own connections the program would not do its work, and each of them comes back at once.
-        fill: (cell, row) => { cell.firstChild.hidden = row.service !== null; },
+        // Without its own connections the program would not do its work, and each of them comes back at once. One that is gone cannot be closed.
+        fill: (cell, row) => { cell.firstChild.hidden = row.service !== null || row.gone; },
     },
 ];

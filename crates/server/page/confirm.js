@@ -40,8 +40,8 @@ function formOf(...parts) {
 }
 
 /// Returns true if the name was typed. `fields` stand before it.
-export async function confirmed(title, words, name, act, fields = []) {
-    const [input, label] = field("Type the name above to go on");
+export async function confirmed(title, words, name, act, fields = [], asks = "Type the name above to go on") {
+    const [input, label] = field(asks);
     input.id = "typed";
     const [go, row] = ends(act, "danger");
     go.disabled = true;

@@ -8,15 +8,18 @@ import { button, make, text } from "./table.js";
 import { Tail } from "./tail.js";
 
 const FIGURES = [
-    ["Waiting", (row) => whole(row.depth)], ["In/s", (row) => rate(row.published_per_s)], ["Out/s", (row) => rate(row.delivered_per_s)],
+    ["Depth", (row) => whole(row.depth)], ["In/s", (row) => rate(row.published_per_s)], ["Out/s", (row) => rate(row.delivered_per_s)],
     ["Subscribers", (row) => whole(row.subscribers)], ["Paused publishers", (row) => whole(row.paused_publishers)], ["Buffered", (row) => bytes(row.bytes)],
     ["Published", (row) => whole(row.published)], ["Delivered", (row) => whole(row.delivered)], ["Dropped", (row) => whole(row.dropped)],
 ];
 /// Figures of queues only.
 const QUEUE_FIGURES = [
     ["In flight", (row) => whole(row.in_flight)], ["Oldest", (row) => (row.oldest_s === null ? "\u2013" : span(row.oldest_s))], ["Postponed", (row) => whole(row.postponed)],
-    ["Came back", (row) => whole(row.returned)], ["Dead letters", (row) => whole(row.dead_lettered)],
+    ["Returned", (row) => whole(row.returned)], ["Dead letters", (row) => whole(row.dead_lettered)],
 ];
+
+/// The words for the answer to a message that was published.
+export const published = ({ dropped }) => (dropped ? "Published. Nobody subscribes: the message was dropped." : "Published.");
 
 export class Detail {
     /// `on` has close(), and changed() when something was done.
@@ -58,9 +61,14 @@ export class Detail {
         this.since = make("p", "state");
         const actions = make("p", "actions", ...(this.queue?.actions() ?? []));
         const waiting = this.queue?.looking() ?? [];
-        this.section.replaceChildren(close, name, figures, this.since, this.topics, this.gone, actions, this.state, ...waiting, ...this.looking(), ...this.sending());
+        this.section.replaceChildren(close, name, figures, this.since, this.topics, this.gone, actions, this.state, ...this.sending(), ...waiting, ...this.looking());
         this.section.scrollTop = 0;
         close.focus({ preventScroll: true });
+    }
+
+    /// A stream that was silent may be none any more.
+    renew() {
+        this.tail?.renew();
     }
 
     /// The figures of the channel now; null if there is none of this name.
@@ -105,7 +113,6 @@ export class Detail {
 
     looking() {
         const list = make("ol", "messages");
-        list.tabIndex = 0;
         list.setAttribute("aria-label", "Messages as they are published");
         const state = make("p", "state");
         const go = button("small", "Watch", () => {
@@ -139,7 +146,7 @@ export class Detail {
         form.addEventListener("submit", async (event) => {
             event.preventDefault();
             send.disabled = true;
-            await this.act(() => "Published.", (channel) => api.publish(channel, body.value));
+            await this.act(published, (channel) => api.publish(channel, body.value));
             send.disabled = false;
         });
         return [make("h3", "", "Publish a message"), form];

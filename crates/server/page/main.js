@@ -1,15 +1,16 @@
 // Puts the page together: asks the broker again and again, and draws what it answers.
 
+import { Link } from "/live.js";
 import * as api from "./api.js";
 import { channelColumns, connectionColumns, nameOf, TEXTS } from "./columns.js";
 import { composed, confirmed, notify } from "./confirm.js";
-import { Detail } from "./detail.js";
+import { Detail, published } from "./detail.js";
 import { count, whole } from "./format.js";
 import { encoded, parsed } from "./names.js";
 import { Past } from "./spark.js";
 import { next, set, Table, text } from "./table.js";
 import { Totals } from "./totals.js";
-import { View } from "./view.js";
+import { MOST, View } from "./view.js";
 
 /// Milliseconds between two questions; and how many times as long as the answer takes, at least, so that a page costs a busy broker
 /// little.
@@ -21,6 +22,7 @@ const LEAST = 1000;
 const TYPING = 200;
 
 const element = (id) => document.getElementById(id);
+const link = new Link(() => detail.renew());
 const view = new View(location);
 const totals = new Totals();
 const channelPast = new Past();
@@ -33,10 +35,7 @@ const table = new Table({
     },
 });
 const detail = new Detail({
-    close: () => {
-        view.channel = null;
-        look(true);
-    },
+    close: () => closes(),
     changed: () => ask(),
 });
 const rows = { channels: [], connections: [] };
@@ -50,6 +49,14 @@ const columns = {
     } }, (row) => rates.get(encoded(row)) ?? []),
     connections: connectionColumns({ kick: kicks }, (row) => rates.get(String(row.id)) ?? [null, null]),
 };
+
+/// Closes the detail; who uses the keyboard is at its row again.
+function closes() {
+    const key = detail.key;
+    view.channel = null;
+    look(true);
+    table.focus(key);
+}
 
 /// Shows what the view says, and keeps it in the address; `step` makes the back button return to what was before.
 function look(step) {
@@ -97,7 +104,6 @@ async function ask() {
         if (channel !== null) {
             detail.fill(row);
         }
-        link("live", "live");
     } catch (error) {
         if (asking !== mine) {
             return;
@@ -106,24 +112,25 @@ async function ask() {
         refused(error);
     }
     const pause = Math.max(EVERY, (performance.now() - began) * (failed ? 1 : IDLE));
+    if (!failed) {
+        link.say("live", "live");
+        link.heard(pause);
+    }
     timer = setTimeout(() => document.hidden || ask(), pause);
 }
 
 function refused(error) {
-    if (error instanceof api.Refused && error.status === 401) {
-        link("away", "this server asks for its access token: load the page again");
+    if (error.name === "TimeoutError") {
+        // The link says for how long there has been no data.
+    } else if (error instanceof api.Refused && error.status === 401) {
+        link.say("away", "this server asks for its access token: load the page again");
     } else if (error instanceof api.Refused && error.status === 400) {
         // A link from somebody else: an order that this table does not have.
         view.sort = "";
-        link("away", error.message);
+        link.say("away", error.message);
     } else {
-        link("away", error instanceof api.Refused ? error.message : "the broker is away, asking again");
+        link.say("away", error instanceof api.Refused ? error.message : "the broker is away, asking again");
     }
-}
-
-function link(state, words) {
-    element("link").dataset.state = state;
-    text(element("link"), words);
 }
 
 function remember(name, answer) {
@@ -147,13 +154,15 @@ function remember(name, answer) {
 function draw(name, answer) {
     remember(name, answer);
     rows[name] = answer[name];
-    totals.draw(answer.totals, performance.now());
+    totals.draw(answer.totals, answer.unheard, performance.now());
     set(element("table"), "data-shows", name);
     table.draw(columns[name], rows[name], keys[name], view.sort || (name === "channels" ? "name" : "id"), detail.key);
     const [number, noun] = [answer.matched, name.slice(0, -1)];
     const some = rows[name].length < number;
     const matching = view.filter === "" ? "" : " that match";
     text(element("few"), some ? `${whole(rows[name].length)} of ${count(number, noun)}${matching}` : view.filter === "" ? "" : `${count(number, noun)}${number === 1 ? " matches" : " match"}`);
+    const isCut = some && view.limit >= MOST;
+    text(element("cut"), isCut ? `${whole(rows[name].length)} of ${whole(number)}; filter for the others` : "");
     text(element("caption"), `${count(number, noun)}, with figures that change`);
     element("more").hidden = !view.canShowMore(number);
     // Channels of the program itself are none of its user's: how to begin is said as if there were none.
@@ -166,7 +175,7 @@ function draw(name, answer) {
 async function kicks(row) {
     const name = row.address ?? nameOf(row);
     const words = "The connection is closed at once. What waits for it goes to other consumers, or is lost if it is a topic's.";
-    if (await confirmed("Kick the connection", words, name, "Kick")) {
+    if (await confirmed("Kick the connection", words, name, "Kick", [], "Type the address above to go on")) {
         try {
             await api.kick(row.id);
         } catch (error) {
@@ -199,17 +208,17 @@ element("publish-to").addEventListener("click", async () => {
     }
     try {
         const channel = parsed(message.name);
-        await api.publish(channel, message.body);
+        const answer = await api.publish(channel, message.body);
         view.channel = channel;
         look(true);
+        detail.say(published(answer), false);
     } catch (error) {
         await notify("Publish a message", error.message);
     }
 });
 addEventListener("keydown", (event) => {
     if (event.key === "Escape" && view.channel !== null && !document.querySelector("dialog[open]")) {
-        view.channel = null;
-        look(true);
+        closes();
     }
 });
 addEventListener("popstate", () => {

@@ -36,11 +36,14 @@ export class Queue {
     actions() {
         this.pause = button("", "Pause\u2026", () => this.pauses());
         this.pause.id = "pause";
-        return [button("danger", "Purge\u2026", () => this.purges()), button("danger", "Move\u2026", () => this.moves()), this.pause];
+        this.orders = [button("danger", "Purge\u2026", () => this.purges()), button("danger", "Move\u2026", () => this.moves()), this.pause];
+        return this.orders;
     }
 
     fill(row) {
         this.row = row;
+        // A queue that nobody uses is forgotten: there is nothing to do with it.
+        this.orders.forEach((order) => { order.disabled = row === null; });
         text(this.pause, row?.is_paused ? "Resume" : "Pause\u2026");
     }
 
@@ -79,7 +82,6 @@ export class Queue {
     looking() {
         const list = make("ol", "messages");
         list.id = "waiting";
-        list.tabIndex = 0;
         list.setAttribute("aria-label", "Messages that wait");
         const state = make("p", "state");
         let after = null;
@@ -90,7 +92,6 @@ export class Queue {
             try {
                 const answer = await api.peek(this.channel, after);
                 list.replaceChildren(...answer.messages.map(waiting));
-                list.scrollTop = 0;
                 after = answer.next;
                 more.hidden = after === null;
                 state.textContent = answer.messages.length === 0 ? "Nothing waits." : "They stay where they are.";

@@ -4,6 +4,8 @@ const SVG = "http://www.w3.org/2000/svg";
 /// Points of a line, at most; and for how many there is room at least, so that the first ones are not stretched.
 const POINTS = 60;
 const FEWEST = 12;
+/// Fewer points than this are a dash, and no line.
+const LINE = 3;
 /// Rows whose past is kept; those that were not shown for longest are forgotten.
 const ROWS = 1000;
 
@@ -47,8 +49,8 @@ export function spark(svg, points) {
     const y = (value) => (19 - (value / most) * 17).toFixed(1);
     const line = (of) => points.map((values, at) => `${x(at)},${y(values[of])}`);
     const area = shape(svg, 0, "polygon", "area");
-    area.setAttribute("points", points.length > 1 ? [`${x(0)},20`, ...line(0), `${width},20`].join(" ") : "");
+    area.setAttribute("points", points.length >= LINE ? [`${x(0)},20`, ...line(0), `${width},20`].join(" ") : "");
     for (let of = 0; of < lines; of++) {
-        shape(svg, of + 1, "polyline", of === 0 ? "in" : "out").setAttribute("points", points.length > 1 ? line(of).join(" ") : "");
+        shape(svg, of + 1, "polyline", of === 0 ? "in" : "out").setAttribute("points", points.length >= LINE ? line(of).join(" ") : "");
     }
 }

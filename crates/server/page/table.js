@@ -82,6 +82,11 @@ export class Table {
             columns.forEach((column, at) => column.fill(known.element.children[at], row));
         });
     }
+
+    /// Puts the focus on a row's name, if the row is shown.
+    focus(key) {
+        this.rows.get(key)?.element.querySelector("button")?.focus();
+    }
 }
 
 /// The order after a click on a column: its first one, the other one, and then the usual one. Texts begin with the least, figures with the

@@ -7,18 +7,28 @@ export class Tail {
     constructor(channel, list, state) {
         this.list = list;
         this.state = state;
-        this.source = new EventSource(api.tail(channel));
+        this.channel = channel;
+        this.open();
+    }
+
+    open() {
+        this.source = new EventSource(api.tail(this.channel));
         this.say("connecting", false);
         this.source.onopen = () => this.say("Copies of what is published, at most 20 a second, for at most 5 minutes.", false);
-        this.source.onmessage = ({ data }) => add(list, JSON.parse(data));
+        this.source.onmessage = ({ data }) => add(this.list, JSON.parse(data));
         this.source.addEventListener("end", ({ data }) => this.end(`It has ended: ${JSON.parse(data).reason}.`));
         this.source.onerror = () => {
             if (this.source.readyState === EventSource.CLOSED) {
-                this.explain(api.tail(channel));
+                this.explain(api.tail(this.channel));
             } else {
                 this.say("The broker is away, connecting again.", true);
             }
         };
+    }
+
+    renew() {
+        this.source.close();
+        this.open();
     }
 
     say(words, isBad) {

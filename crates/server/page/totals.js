@@ -1,6 +1,7 @@
 // The sums over the whole broker, and the rates that their differences give.
 
 import { bytes, count, rate, whole } from "./format.js";
+import { shown } from "./names.js";
 import { spark } from "./spark.js";
 import { set, text } from "./table.js";
 
@@ -31,7 +32,8 @@ export class Totals {
         return [since("published"), since("delivered")];
     }
 
-    draw(totals, now) {
+    /// `unheard` are the last topics whose messages nobody got.
+    draw(totals, unheard, now) {
         const rates = this.rates(totals, now);
         if (rates !== null) {
             this.points.push(rates);
@@ -47,13 +49,19 @@ export class Totals {
         const why = [[slow, "slow subscribers"], [noSubscribers, "no subscribers"], [gone, "publisher gone"],
             [overflow, "full queues"], [ended, "queues that ended"], [dead, "dead letters"]];
         text(element("dropped-why"), why.filter(([number]) => number > 0).map(([number, words]) => `${whole(number)} ${words}`).join(", "));
+        const topics = unheard.map((topic) => `${shown(topic)} ${whole(topic.dropped)}`);
+        text(element("unheard"), topics.length === 0 ? "" : `nobody subscribes to ${topics.join(", ")}`);
+        set(element("unheard"), "title", topics.join("\n"));
         text(element("connections"), whole(totals.connections));
-        text(element("paused"), totals.paused > 0 ? `${whole(totals.paused)} paused` : count(totals.subscriptions, "subscription"));
+        const notable = [[totals.paused, "paused"], [totals.gone, "gone, with messages left"]].filter(([number]) => number > 0);
+        const states = notable.map(([number, words]) => `${whole(number)} ${words}`).join(", ");
+        text(element("paused"), states === "" ? count(totals.subscriptions, "subscription") : states);
         set(element("paused"), "data-bad", String(totals.paused > 0));
         text(element("memory"), bytes(totals.memory));
         text(element("budget"), `of ${bytes(totals.memory_budget)}`);
         element("meter").value = totals.memory / totals.memory_budget;
         text(element("channel-count"), whole(totals.channels));
-        text(element("connection-count"), whole(totals.connections));
+        // The table has a row for each that is gone, too.
+        text(element("connection-count"), whole(totals.connections + totals.gone));
     }
 }

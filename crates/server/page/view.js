@@ -3,7 +3,7 @@
 import { ofHex } from "./names.js";
 
 export const STEP = 100;
-const MOST = 1000;
+export const MOST = 1000;
 const SORT = /^-?[a-z]{1,20}$/;
 
 export class View {

@@ -23,7 +23,7 @@ async fn until_status(server: &Running, says: impl Fn(&str) -> bool) {
 }
 
 #[tokio::test]
-async fn a_paused_publisher_that_resets_is_noticed() {
+async fn a_paused_publisher_that_resets_is_noticed_and_listed_with_what_is_left_of_it() {
     let limits = Limits { queue: 100, ..Limits::default() };
     let server = Running::start_with(Settings { limits, ..Settings::default() }).await;
     let mut publisher = Client(TcpStream::connect(server.native).await.unwrap());
@@ -33,12 +33,30 @@ async fn a_paused_publisher_that_resets_is_noticed() {
     until_status(&server, |status| status.contains("is at its bound of 100 bytes")).await;
     socket2::SockRef::from(&publisher.0).set_linger(Some(Duration::ZERO)).unwrap();
     drop(publisher);
-    until_status(&server, |status| status.contains("it has left")).await;
+    let gone = "gone, 1 message left: queue /queue/full is at its bound of 100 bytes (limit: queue)";
+    until_status(&server, |status| status.contains(gone)).await;
+    // It counts the same everywhere.
+    let status = server.http("GET /status HTTP/1.1\r\nHost: localhost").await;
+    for figure in ["\"connections\":0,", "\"paused\":0,", "\"gone\":1,", "\"paused\":null,"] {
+        assert!(status.contains(figure), "{figure}: {status}");
+    }
+    let metrics = server.http("GET /metrics HTTP/1.1\r\nHost: localhost").await;
+    for (figure, value) in [("connections", 0), ("paused_connections", 0), ("gone_connections", 1)] {
+        assert!(metrics.contains(&format!("\nswitchboard_{figure} {value}\n")), "{figure}: {metrics}");
+    }
+    let kick = |id| format!("POST /kick?connection={id} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0");
+    let kicked = server.http(&kick(1)).await;
+    assert!(kicked.starts_with("HTTP/1.1 409") && kicked.contains(&format!("connection 1 is {gone}; ")), "{kicked}");
+    let unknown = server.http(&kick(7)).await;
+    assert!(unknown.starts_with("HTTP/1.1 404") && unknown.contains("there is no connection 7"), "{unknown}");
     // Its messages are still there.
     let mut worker = Client(TcpStream::connect(server.native).await.unwrap());
     worker.send(b"/queue/full").await;
     assert_eq!(worker.receive().await, [b'a'; 90]);
     assert_eq!(worker.receive().await, [b'b'; 90]);
+    until_status(&server, |status| status.contains("\"gone\":0,")).await;
+    let kicked = server.http(&kick(1)).await;
+    assert!(kicked.starts_with("HTTP/1.1 404"), "nothing is left of it: {kicked}");
 }
 
 #[tokio::test]

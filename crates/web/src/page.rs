@@ -7,11 +7,15 @@ use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-/// Files common to all services' pages: colors and base rules, which a page links before its own style sheet, and
-/// the links between the pages.
-const COMMON: [(&str, &[u8]); 2] =
-    [("theme.css", include_bytes!("theme.css")), ("services.js", include_bytes!("services.js"))];
-static COMMON_HASHES: LazyLock<[[u8; 32]; 2]> = LazyLock::new(|| COMMON.map(|(_, data)| Sha256::digest(data).into()));
+/// Files common to all services' pages: colors and base rules, which a page links before its own style sheet, the links
+/// between the pages, and the state of the connection to the server.
+const COMMON: [(&str, &[u8]); 3] = [
+    ("theme.css", include_bytes!("theme.css")),
+    ("services.js", include_bytes!("services.js")),
+    ("live.js", include_bytes!("live.js")),
+];
+static COMMON_HASHES: LazyLock<[[u8; 32]; COMMON.len()]> =
+    LazyLock::new(|| COMMON.map(|(_, data)| Sha256::digest(data).into()));
 
 /// A file of a page.
 #[derive(Debug)]
@@ -22,8 +26,8 @@ pub struct PageFile {
     pub hash: [u8; 32],
 }
 
-/// Answers GET and HEAD with the file of the request's path; `/` is `index.html`, and `/theme.css` and `/services.js` are
-/// common to all pages. A path that `find` does not know gets 404, other methods get 405.
+/// Answers GET and HEAD with the file of the request's path; `/` is `index.html`, and `/theme.css`, `/services.js` and
+/// `/live.js` are common to all pages. A path that `find` does not know gets 404, other methods get 405.
 pub fn page_file(
     method: &Method,
     uri: &Uri,
@@ -116,12 +120,14 @@ mod tests {
         let text = axum::body::to_bytes(answer.into_body(), usize::MAX).await.expect("a body");
         assert_eq!(tag, format!("\"{}\"", const_hex::encode(&Sha256::digest(&text)[..16])));
         assert_eq!(ask(Method::PUT, "/theme.css", None).status(), StatusCode::METHOD_NOT_ALLOWED);
-        let links = ask(Method::GET, "/services.js", None);
-        assert_eq!(
-            (links.status(), &links.headers()[CONTENT_TYPE]),
-            (StatusCode::OK, &"text/javascript; charset=utf-8".parse().unwrap())
-        );
-        assert_ne!(links.headers()[ETAG], tag);
+        for script in ["/services.js", "/live.js"] {
+            let script = ask(Method::GET, script, None);
+            assert_eq!(
+                (script.status(), &script.headers()[CONTENT_TYPE]),
+                (StatusCode::OK, &"text/javascript; charset=utf-8".parse().unwrap())
+            );
+            assert_ne!(script.headers()[ETAG], tag);
+        }
     }
 
     #[test]

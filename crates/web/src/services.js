@@ -3,7 +3,7 @@
 async function show() {
     const place = document.getElementById("services");
     try {
-        const answer = await fetch("/services.json", { headers: { accept: "application/json" } });
+        const answer = await fetch("/services.json", { headers: { accept: "application/json" }, signal: AbortSignal.timeout(10_000) });
         const { services } = await answer.json();
         place.replaceChildren(...services.map(({ name, href, here }) => {
             const link = document.createElement("a");

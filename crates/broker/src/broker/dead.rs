@@ -123,6 +123,8 @@ impl Broker {
         self.waiting += batch.len();
         let allocation = self.allocate(to, batch.footprint());
         let group = self.join_group(to, &batch);
+        let messages = batch.len() as u64;
+        self.channels.quietly().row(to).published.add(self.now, messages);
         self.note_age(to, first);
         let until = batch.attributes().and_then(|attributes| attributes.deliver_at()).filter(|&time| time > self.now);
         let rank = batch.rank();

@@ -73,6 +73,7 @@ mod temporary;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod unheard;
 mod waiting;
 mod wake;
 
@@ -241,6 +242,7 @@ pub struct Broker {
     /// Progress of applying changed rules, and durable subscriptions that have come.
     rule_change: rules::RuleChange,
     totals: Totals,
+    last_unheard: unheard::LastUnheard,
 }
 
 impl Broker {

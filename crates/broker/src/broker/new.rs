@@ -77,6 +77,7 @@ impl Broker {
             rules_version: 0,
             rule_change: RuleChange::default(),
             totals: Totals::default(),
+            last_unheard: super::unheard::LastUnheard::default(),
         }
     }
 }

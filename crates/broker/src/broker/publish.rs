@@ -44,7 +44,7 @@ impl Broker {
             Some(channel) => channel,
             None if kind == Kind::Topic && self.is_unheard(&name) => {
                 self.totals.published += count;
-                self.totals.dropped_no_subscribers += self.unheard_of(&batch);
+                self.note_unheard(&name, self.unheard_of(&batch));
                 let connection = self.connections.quietly().row(slot);
                 connection.published += count;
                 connection.publishes_since += 1;
@@ -319,7 +319,8 @@ impl Broker {
         }
         if channel.buffer_unsubscribed == 0 {
             let lost = self.unheard_of(&batch);
-            self.totals.dropped_no_subscribers += lost;
+            let name = self.channels[slot].name.clone();
+            self.note_unheard(&name, lost);
             self.channels.edit(slot).dropped += lost;
             return Ok(());
         }

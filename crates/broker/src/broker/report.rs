@@ -29,6 +29,7 @@ impl Broker {
             connections: self.ids.len(),
             subscriptions: self.subscription_count,
             paused: self.paused - self.paused_gone,
+            gone: self.paused_gone,
             retained: self.retained,
             memory: self.budget.used() + self.ids.len() * cost::CONNECTION,
             memory_budget: self.budget.limit(),
@@ -63,7 +64,14 @@ impl Broker {
             connections: connections.into_iter().map(|slot| self.connection_status(slot, now)).collect(),
             next_connection,
             totals: self.totals(),
+            unheard: self.last_unheard.list(),
         }
+    }
+
+    /// A connection that is gone, and whose messages wait for room; `None` if there is no such.
+    pub fn gone(&self, now: Time, id: ConnectionId) -> Option<ConnectionStatus> {
+        let found = self.troubled.iter().find(|&&slot| self.connections[slot].id == id)?;
+        Some(self.connection_status(*found, now)).filter(|row| row.gone)
     }
 
     /// One channel; `None` if there is none of this name.
@@ -135,6 +143,7 @@ impl Broker {
             paused: connection.reason.clone(),
             slow: connection.is_slow(now),
             gone: connection.phase == Phase::Gone,
+            pending: connection.pending_messages,
             stalled: connection.stalled,
         }
     }

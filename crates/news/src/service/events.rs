@@ -14,8 +14,8 @@ use switchboard_web::parts_body;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
-/// The longest time between two writes; then a comment is sent.
-const BEAT: Duration = Duration::from_secs(15);
+/// The longest time between two writes; then a beat is sent. The page says that there is no data after 10 s (`live.js`).
+const BEAT: Duration = Duration::from_secs(4);
 /// The least time between two events: a page asks for the list after each.
 const LEAST: Duration = Duration::from_millis(250);
 
@@ -67,7 +67,7 @@ async fn write(listening: Listening, parts: mpsc::Sender<io::Result<Bytes>>) {
                     format!("event: changed\ndata: {version}\n\n").into()
                 }
                 Ok(Err(_)) => return,
-                Err(_) => Bytes::from_static(b": still here\n\n"),
+                Err(_) => Bytes::from_static(b"event: beat\ndata:\n\n"),
             };
         }
     };

@@ -19,6 +19,7 @@ pub(super) fn router(state: &Arc<State>) -> Router {
         .route("/rows.css", get(files::file))
         .route("/theme.css", get(files::file))
         .route("/services.js", get(files::file))
+        .route("/live.js", get(files::file))
         .route("/icon.svg", get(files::file))
         .layer(from_fn(files::secure));
     let row: MethodRouter<Arc<State>> = get(one::get).put(one::write).patch(one::write).delete(one::write);

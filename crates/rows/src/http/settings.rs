@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use switchboard_web::Options as WebOptions;
 
 /// Names of paths that are the service's own, so that no table can have them.
-const OWN: [&str; 13] = [
+const OWN: [&str; 14] = [
     "events",
     "openapi.json",
     "metrics",
@@ -13,6 +13,7 @@ const OWN: [&str; 13] = [
     "readyz",
     "rows.js",
     "rows.css",
+    "live.js",
     "services.js",
     "services.json",
     "theme.css",

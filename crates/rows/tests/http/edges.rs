@@ -144,7 +144,7 @@ async fn the_service_describes_itself() {
     let policy = page.header("content-security-policy").expect("a policy");
     assert!(page.status == 200 && policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
     assert!(page.body.find("/theme.css").zip(page.body.find("/rows.css")).is_some_and(|(theme, own)| theme < own));
-    for path in ["/rows.js", "/rows.css", "/services.js", "/theme.css", "/icon.svg"] {
+    for path in ["/rows.js", "/rows.css", "/services.js", "/live.js", "/theme.css", "/icon.svg"] {
         assert_eq!(service.get(path).await.status, 200, "{path}");
     }
     let document = service.get("/openapi.json").await.json();

@@ -7,7 +7,7 @@ pub(crate) mod status;
 use crate::acceptor::Acceptor;
 use crate::answers::Answers;
 use crate::connector::Connector;
-use crate::hub::Hub;
+use crate::hub::{Hub, Kicked};
 use crate::page;
 use crate::web_socket;
 use axum::extract::{RawQuery, State};
@@ -87,6 +87,7 @@ fn exposition(totals: &Totals, persistent: u64) -> String {
         ("connections", "Connections.", totals.connections),
         ("subscriptions", "Subscriptions.", totals.subscriptions),
         ("paused_connections", "Connections that are paused because something is at its limit.", totals.paused),
+        ("gone_connections", "Connections that have left, and whose last messages wait for room.", totals.gone),
         ("retained", "Topics with a retained value.", totals.retained),
         ("buffered_bytes", "Buffered bytes, with the overhead of every entry.", totals.memory),
         ("buffered_bytes_limit", "Limit of the buffered bytes: the memory budget.", totals.memory_budget),
@@ -165,8 +166,17 @@ async fn kick(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuery) -> Result<
     let Some(connection) = number(query.as_deref(), "connection")? else {
         return Err((StatusCode::BAD_REQUEST, "which connection? POST /kick?connection=N\n").into_response());
     };
-    if hub.kick(ConnectionId(connection)) {
-        return Ok(Json(json!({ "kicked": connection })).into_response());
+    match hub.kick(ConnectionId(connection)) {
+        Kicked::Closing => Ok(Json(json!({ "kicked": connection })).into_response()),
+        Kicked::Unknown => {
+            Err((StatusCode::NOT_FOUND, format!("there is no connection {connection}\n")).into_response())
+        }
+        Kicked::Gone(row) => {
+            let text = format!(
+                "connection {connection} is {}; what it had sent is delivered when there is room\n",
+                status::waits_for(&row)
+            );
+            Err((StatusCode::CONFLICT, text).into_response())
+        }
     }
-    Err((StatusCode::NOT_FOUND, format!("there is no connection {connection}\n")).into_response())
 }

@@ -218,9 +218,7 @@ fn set_paused(hub: &Hub, query: Option<&str>, pauses: bool) -> Result<Response, 
 fn no_queue(name: &[u8]) -> Response {
     let shown = shown(name);
     let text = if Kind::of(name) == Kind::Queue {
-        format!(
-            "there is no queue {shown}: nothing waits there and nobody consumes it; GET /queues lists those there are\n"
-        )
+        format!("there is no queue {shown}: nothing waits there and nobody consumes it\n")
     } else {
         format!(
             "{shown} is a topic, which is published to all its subscribers: the name of a queue begins with /queue\n"

@@ -11,7 +11,7 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use serde_json::{Value, json};
 use std::sync::Arc;
-use switchboard_broker::{ChannelStatus, ConnectionStatus, Kind, Page, StatusQuery, Totals};
+use switchboard_broker::{ChannelStatus, ConnectionStatus, Kind, Page, StatusQuery, Totals, Unheard};
 use switchboard_driver::quantity::plural;
 use switchboard_web::{ServiceState, Services};
 
@@ -49,6 +49,7 @@ pub(super) async fn status(
         "totals": sums(&totals),
         "channels": channels,
         "connections": connections,
+        "unheard": unheard(&status.unheard),
     });
     if after.is_some() {
         answer["next"] = cursor(status.next_channel, status.next_connection).into();
@@ -78,6 +79,16 @@ pub(crate) fn channel_row(channel: &ChannelStatus) -> Value {
     entry
 }
 
+/// Topics whose messages nobody got, as JSON.
+pub(crate) fn unheard(topics: &[Unheard]) -> Value {
+    let row = |topic: &Unheard| {
+        let mut entry = json!({ "name": String::from_utf8_lossy(&topic.name), "dropped": topic.dropped });
+        add_hex(&mut entry, "name_hex", &topic.name);
+        entry
+    };
+    topics.iter().map(row).collect()
+}
+
 /// A connection, as JSON.
 pub(crate) fn connection_row(connection: &ConnectionStatus, origin: Option<Origin>) -> Value {
     json!({
@@ -91,7 +102,8 @@ pub(crate) fn connection_row(connection: &ConnectionStatus, origin: Option<Origi
         "delivered": connection.delivered,
         "dropped": connection.dropped,
         "waits_for": waits_for(connection),
-        "paused": connection.paused.as_ref().map(ToString::to_string),
+        // One that is gone is not read, and never will be.
+        "paused": connection.paused.as_ref().filter(|_| !connection.gone).map(ToString::to_string),
         "slow": connection.slow,
         "gone": connection.gone,
         "stalled": connection.stalled,
@@ -105,6 +117,7 @@ pub(crate) fn sums(totals: &Totals) -> Value {
         connections,
         subscriptions,
         paused,
+        gone,
         retained,
         memory,
         memory_budget,
@@ -129,6 +142,7 @@ pub(crate) fn sums(totals: &Totals) -> Value {
         "connections": connections,
         "subscriptions": subscriptions,
         "paused": paused,
+        "gone": gone,
         "retained": retained,
         "memory": memory,
         "memory_budget": memory_budget,
@@ -186,14 +200,16 @@ fn names(subscriptions: &[bytes::Bytes]) -> Vec<String> {
 /// In plain words, what has to happen before it goes on.
 pub(crate) fn waits_for(connection: &ConnectionStatus) -> String {
     if connection.gone {
-        return "room for its last messages; it has left".into();
+        let left = plural(connection.pending, "message");
+        let why = connection.paused.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+        return format!("gone, {left} left{why}");
     }
     if connection.paused.is_some() {
         return "room for what it publishes".into();
     }
     let only_sends = connection.subscriptions.iter().all(|name| name == NULL);
     match (connection.outbox, connection.unacked, only_sends) {
-        (0, 0, true) => "something to publish".into(),
+        (0, 0, true) => "idle".into(),
         (0, 0, false) => "messages".into(),
         (0, unacked, _) => format!("acks of {}", plural(unacked, "message")),
         (outbox, ..) => format!("its peer to read {}", plural(outbox, "byte")),

@@ -8,7 +8,7 @@ mod tap;
 
 use crate::clock::Clock;
 use crate::dirty::Dirty;
-use crate::handle::{CloseMode, ConnectionHandle};
+use crate::handle::ConnectionHandle;
 use crate::log::LogQuota;
 use crate::slice::Slice;
 use crate::socket::Origin;
@@ -16,7 +16,7 @@ use crate::stomp::{AllAhead, AllTransactions};
 use crate::sync::{AtomicBool, AtomicU8, AtomicU64, Mutex, Notify, Ordering};
 use crate::watch::Watch;
 use locked::FailOnPanic;
-pub(crate) use operator::MoveEnd;
+pub(crate) use operator::{Kicked, MoveEnd};
 use state::State;
 use std::sync::Arc;
 use switchboard_broker::{
@@ -349,14 +349,6 @@ impl Hub {
             state.broker.set_rules(now, rules);
             state.dispatch(now, dirty);
         });
-    }
-
-    /// Whether there is such a connection; it will end.
-    pub(crate) fn kick(&self, id: ConnectionId) -> bool {
-        let Some(locked) = self.lock() else { return false };
-        let Some(handle) = locked.handles.get(&id) else { return false };
-        handle.close(CloseMode::Kicked);
-        true
     }
 
     /// `None` if the books cannot be trusted.

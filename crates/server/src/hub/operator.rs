@@ -1,9 +1,11 @@
 //! Operators' view of single channels, and their actions on queues.
 
 use super::Hub;
+use crate::handle::CloseMode;
 use bytes::Bytes;
 use switchboard_broker::{
-    Browse, BrowseQuery, ChannelStatus, MoveError, MoveOrder, Page, QueueStatus, Queues, StayReason,
+    Browse, BrowseQuery, ChannelStatus, ConnectionId, ConnectionStatus, MoveError, MoveOrder, Page, QueueStatus,
+    Queues, StayReason,
 };
 use tokio::sync::oneshot;
 
@@ -15,7 +17,28 @@ pub(crate) struct MoveEnd {
     pub(crate) reason: Option<Box<(Bytes, StayReason)>>,
 }
 
+/// The outcome of an order to close a connection.
+#[derive(Debug)]
+pub(crate) enum Kicked {
+    /// It will end.
+    Closing,
+    /// It has left already, and only its last messages wait.
+    Gone(Box<ConnectionStatus>),
+    /// There is none of this number.
+    Unknown,
+}
+
 impl Hub {
+    /// Ends a connection, if there is such.
+    pub(crate) fn kick(&self, id: ConnectionId) -> Kicked {
+        let Some(locked) = self.lock() else { return Kicked::Unknown };
+        if let Some(handle) = locked.handles.get(&id) {
+            handle.close(CloseMode::Kicked);
+            return Kicked::Closing;
+        }
+        locked.broker.gone(self.now(), id).map_or(Kicked::Unknown, |row| Kicked::Gone(Box::new(row)))
+    }
+
     /// One channel, and what there is beside it of a queue; `None` if there is none of this name.
     pub(crate) fn channel(&self, name: &[u8]) -> Option<(ChannelStatus, Option<QueueStatus>)> {
         let locked = self.lock()?;

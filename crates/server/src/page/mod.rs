@@ -21,6 +21,7 @@ pub(crate) fn router(connector: Connector, index: &'static str) -> Router<Arc<Hu
         .route("/page/{*file}", get(files::file))
         .route("/theme.css", get(files::file))
         .route("/services.js", get(files::file))
+        .route("/live.js", get(files::file))
         .route("/page/channels", get(tables::channels))
         .route("/page/channel", get(tables::channel))
         .route("/page/connections", get(tables::connections))

@@ -11,11 +11,11 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use bytes::Bytes;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use switchboard_broker::ECHO;
+use switchboard_broker::{ECHO, Kind};
 use switchboard_wire::native::encode;
 use switchboard_wire::stomp::{Decoder, Found, FrameWriter, Limits, Version};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -54,7 +54,7 @@ pub(super) async fn publish(
             let text = format!("the broker has not taken the message: {refusal}\n");
             Err((StatusCode::SERVICE_UNAVAILABLE, text).into_response())
         }
-        Ok(Ok(None)) => Ok(Json(json!({ "published": 1 })).into_response()),
+        Ok(Ok(None)) => Ok(Json(outcome(&hub, &name)).into_response()),
         Ok(Err(error)) => {
             let text = format!("the broker has not taken the message: {error}; its log has the reason\n");
             Err((StatusCode::SERVICE_UNAVAILABLE, text).into_response())
@@ -64,6 +64,14 @@ pub(super) async fn publish(
             Err((StatusCode::SERVICE_UNAVAILABLE, text).into_response())
         }
     }
+}
+
+/// The subscribers of the channel as it is right behind the message, and whether a topic had none, nor a buffer.
+fn outcome(hub: &Hub, name: &[u8]) -> Value {
+    let channel = hub.channel(name).map(|(channel, _)| channel);
+    let subscribers = channel.as_ref().map_or(0, |channel| channel.subscribers);
+    let is_kept = channel.is_some_and(|channel| channel.subscribers > 0 || channel.depth > 0);
+    json!({ "published": 1, "subscribers": subscribers, "dropped": !is_kept && Kind::of(name) == Kind::Topic })
 }
 
 /// Returns when the message was carried out: the echo comes behind it.

@@ -9,7 +9,7 @@ use super::own::{are_own, is_placeholder, without_null, without_placeholder};
 use crate::answers::Answers;
 use crate::http::parameters::{bad, number, parameter, text_or};
 use crate::http::queues::seconds;
-use crate::http::status::{channel_row, connection_row, sums, waits_for};
+use crate::http::status::{channel_row, connection_row, sums, unheard, waits_for};
 use crate::hub::Hub;
 use crate::socket::Origin;
 use axum::extract::{RawQuery, State};
@@ -88,7 +88,7 @@ pub(super) async fn channels(
     if !answers.has_room() {
         return Err(answers.full());
     }
-    let (mut matched, mut cursor, mut totals) = (0_usize, Some(0), Totals::default());
+    let (mut matched, mut cursor, mut totals, mut dropped) = (0_usize, Some(0), Totals::default(), Vec::new());
     while let Some(at) = cursor {
         let page = Page::After { cursor: at, limit: Page::MAX };
         let (status, _) = hub.status(&StatusQuery { channels: page, connections: Page::Top(0) });
@@ -97,13 +97,15 @@ pub(super) async fn channels(
             matched += 1;
             rows.push(channel);
         }
-        (cursor, totals) = (status.next_channel, status.totals);
+        (cursor, totals, dropped) = (status.next_channel, status.totals, status.unheard);
         tokio::task::yield_now().await;
     }
     let (rows, totals) = (rows.finish(), without_placeholder(&hub, totals));
     let are_own = matched == totals.channels && matched == rows.len() && are_own(&hub, &rows);
     let rows: Vec<Value> = rows.iter().map(channel_row).collect();
-    let answer = json!({ "totals": sums(&totals), "matched": matched, "are_own": are_own, "channels": rows });
+    let answer = json!({
+        "totals": sums(&totals), "unheard": unheard(&dropped), "matched": matched, "are_own": are_own, "channels": rows
+    });
     Ok(answers.json(answer.to_string().into_bytes()))
 }
 
@@ -126,7 +128,7 @@ type ConnectionOrder = fn(&Row, &Row) -> Ordering;
 
 /// Rank of a connection's need for attention.
 fn trouble(connection: &ConnectionStatus) -> u8 {
-    u8::from(connection.paused.is_some()) * 8
+    u8::from(connection.paused.is_some() && !connection.gone) * 8
         + u8::from(connection.stalled) * 4
         + u8::from(connection.slow) * 2
         + u8::from(connection.gone)
@@ -173,7 +175,7 @@ pub(super) async fn connections(
     if !answers.has_room() {
         return Err(answers.full());
     }
-    let (mut matched, mut cursor, mut totals) = (0_usize, Some(0), Totals::default());
+    let (mut matched, mut cursor, mut totals, mut dropped) = (0_usize, Some(0), Totals::default(), Vec::new());
     while let Some(at) = cursor {
         let page = Page::After { cursor: at, limit: Page::MAX };
         let (status, origins) = hub.status(&StatusQuery { channels: Page::Top(0), connections: page });
@@ -182,11 +184,12 @@ pub(super) async fn connections(
             matched += 1;
             rows.push(row);
         }
-        (cursor, totals) = (status.next_connection, status.totals);
+        (cursor, totals, dropped) = (status.next_connection, status.totals, status.unheard);
         tokio::task::yield_now().await;
     }
     let rows: Vec<Value> = rows.finish().iter().map(|(row, origin)| connection_row(row, *origin)).collect();
     let totals = without_placeholder(&hub, totals);
-    let answer = json!({ "totals": sums(&totals), "matched": matched, "connections": rows });
+    let answer =
+        json!({ "totals": sums(&totals), "unheard": unheard(&dropped), "matched": matched, "connections": rows });
     Ok(answers.json(answer.to_string().into_bytes()))
 }

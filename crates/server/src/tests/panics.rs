@@ -2,7 +2,7 @@
 
 use crate::connection::{self, Context, REFUSED};
 use crate::handle::ConnectionHandle;
-use crate::hub::Hub;
+use crate::hub::{Hub, Kicked};
 use crate::socket::scripted::Scripted;
 use crate::socket::{Origin, Socket};
 use crate::{RunError, Server, Settings};
@@ -68,7 +68,7 @@ async fn after_a_panic_the_books_are_not_touched_and_connections_end() {
     hub.connect(&handle(2, &script));
     assert!(hub.is_stopped() && hub.has_failed());
     assert_eq!(hub.purge(b"/queue/a"), None);
-    assert!(!hub.kick(ConnectionId(1)));
+    assert!(matches!(hub.kick(ConnectionId(1)), Kicked::Unknown));
 }
 
 #[test]

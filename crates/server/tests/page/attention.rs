@@ -75,7 +75,7 @@ async fn the_name_of_those_that_only_send_is_no_channel_until_somebody_publishes
     browser.until("one channel", &names(&["/topic/a"])).await;
     browser.until("and its number", &shows("#channel-count", "text === '1'")).await;
     browser.click("#show-connections").await;
-    browser.until("it only sends", &shows("#rows", "text.includes('waits for something to publish')")).await;
+    browser.until("it only sends", &shows("#rows", "text.includes('idle')")).await;
     assert_eq!(browser.run(&shows("#rows", "text.includes('/null')")).await, json!(false));
     sender.publish("/null", b"to all senders").await;
     assert_eq!(sender.receive().await, b"to all senders");
@@ -122,5 +122,33 @@ async fn a_channel_that_was_forgotten_and_comes_again_says_since_when_it_counts(
     browser.until("its depth", &shows(".figures dd", "text === '1'")).await;
     let since = "/its figures count anew since \\d\\d:\\d\\d:\\d\\d\\./.test(text)";
     browser.until("since when", &shows("#detail", since)).await;
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_is_gone_says_what_is_left_of_it_and_cannot_be_kicked() {
+    let (server, publisher) = with_a_full_queue().await;
+    let browser = open(&server, Look::LIGHT, "?view=connections").await;
+    browser.until("it is paused", &shows("#rows", "text.includes('paused: queue')")).await;
+    let kick = "return document.querySelectorAll('#rows button:not([hidden])').length";
+    assert_eq!(browser.run(kick).await, json!(1));
+    socket2::SockRef::from(&publisher.0).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+    drop(publisher);
+    browser.until("it is gone", &shows("#rows .reason", "text.startsWith('gone, 1 message left: queue')")).await;
+    assert_eq!(browser.run(kick).await, json!(0));
+    browser.until("it is counted", &shows("#paused", "text === '1 gone, with messages left'")).await;
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn marks_are_whole_in_a_narrow_window() {
+    let (server, _publisher) = with_a_full_queue().await;
+    let browser = open(&server, Look::PHONE.width(320), "").await;
+    browser.until("the mark", &shows("#rows .marks", "text === '1 publisher paused'")).await;
+    let cut = "return [...document.querySelectorAll('#rows .marks > *')].filter((mark) => {
+        const [own, cell] = [mark, mark.closest('th')].map((part) => part.getBoundingClientRect());
+        return own.right > cell.right || own.bottom > cell.bottom || mark.scrollWidth > mark.clientWidth;
+    }).length";
+    assert_eq!(browser.run(cut).await, json!(0));
     browser.close().await;
 }

@@ -4,8 +4,10 @@ mod asks;
 mod attention;
 #[path = "../common/mod.rs"]
 mod common;
+mod detail;
 mod look;
 mod orders;
+mod silence;
 
 use asks::{HOST, cell, click_on, depth, fill, names, open, shows, write};
 use common::Running;

@@ -47,6 +47,35 @@ async fn a_message_is_published_by_hand() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_nobody_gets_is_said_to_be_dropped_and_its_topic_is_named() {
+    let limits = Limits { buffer_unsubscribed: 0, ..Limits::default() };
+    let server = Running::start_with(Settings { limits, ..Settings::default() }).await;
+    let _subscriber = server.client("/topic/heard").await;
+    let publish = |name: &str| format!("POST /page/publish?name={name} {HOST}\r\nContent-Length: 0");
+    for (name, subscribers, dropped) in [("/topic/heard", 1, false), ("/topic/heart", 0, true), ("/queue/a", 0, false)]
+    {
+        let answer = server.http(&publish(name)).await;
+        let wanted = json!({ "published": 1, "subscribers": subscribers, "dropped": dropped }).to_string();
+        assert!(answer.ends_with(&wanted), "{name}: {answer}");
+    }
+    let browser = open(&server, Look::LIGHT, "").await;
+    let by_hand = async |name: &str, said: &str| {
+        browser.click("#publish-to").await;
+        write(&browser, "dialog input", name).await;
+        click_on(&browser, "dialog .go", "Publish").await;
+        browser.until(name, &shows("#detail-name", &format!("text === {}", json!(name)))).await;
+        browser.until(said, &shows("#detail .state[role=status]", &format!("text === {}", json!(said)))).await;
+    };
+    by_hand("/topic/heard", "Published.").await;
+    by_hand("/topic/heart", "Published. Nobody subscribes: the message was dropped.").await;
+    click_on(&browser, "#detail button", "Publish").await;
+    browser.until("its topic is named", &shows("#unheard", "text === 'nobody subscribes to /topic/heart 3'")).await;
+    let status = server.http(&format!("GET /status {HOST}")).await;
+    assert!(status.contains(r#""unheard":[{"dropped":3,"name":"/topic/heart"}]"#), "{status}");
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_a_full_queue_rejects_is_not_said_to_be_published() {
     let limits = Limits { queue_messages: 1, overflow: QueueOverflow::Reject, ..Limits::default() };
     let server = Running::start_with(Settings { limits, ..Settings::default() }).await;
@@ -107,6 +136,7 @@ async fn connections_show_what_they_wait_for_and_can_be_kicked() {
     write(&browser, "#filter", "/topic/first").await;
     browser.until("one", "return document.querySelectorAll('#rows tr').length === 1").await;
     click_on(&browser, "#rows button", "Kick").await;
+    browser.until("what to type", &shows("dialog", "text.includes('Type the address above')")).await;
     let address = browser.run("return document.querySelector('#rows th').textContent").await;
     write(&browser, "#typed", address.as_str().expect("an address")).await;
     click_on(&browser, "dialog .go", "Kick").await;

@@ -93,7 +93,7 @@ fn draw(mut queues: Vec<Queue>, sort: Option<Sort>, may_be_more: bool, size: Opt
         Some(Sort::Oldest) => queue.oldest_s.unwrap_or(-1.0),
         Some(Sort::In) => queue.published_per_s,
         Some(Sort::Out) => queue.delivered_per_s,
-        Some(Sort::Back) => queue.returned,
+        Some(Sort::Returned) => queue.returned,
         Some(Sort::Dead) => queue.dead,
     };
     if sort.is_some() {
@@ -122,7 +122,7 @@ fn draw(mut queues: Vec<Queue>, sort: Option<Sort>, may_be_more: bool, size: Opt
         ]
     });
     let table = Table {
-        head: vec!["NAME", "DEPTH", "FLIGHT", "CONS", "OLDEST", "IN/s", "OUT/s", "BACK", "DEAD", "STATE"],
+        head: vec!["NAME", "DEPTH", "FLIGHT", "CONS", "OLDEST", "IN/s", "OUT/s", "RETURNED", "DEAD", "STATE"],
         figures: 1..9,
         rows: rows.collect(),
         total,

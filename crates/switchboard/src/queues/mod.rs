@@ -85,7 +85,7 @@ pub(crate) enum Sort {
     Oldest,
     In,
     Out,
-    Back,
+    Returned,
     Dead,
 }
 

@@ -68,7 +68,7 @@ impl Message {
         if self.attempts > 0 {
             head += &format!(", tried {}x", self.attempts);
         } else if self.redelivered {
-            head += ", perhaps seen";
+            head += ", redelivered";
         }
         if let Some(time) = self.postponed_s {
             head += &format!(", waits {} more", age(time));

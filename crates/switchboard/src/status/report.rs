@@ -13,6 +13,8 @@ pub(super) struct Report {
     pub(super) services: Vec<Service>,
     pub(super) channels: Vec<Channel>,
     pub(super) connections: Vec<Connection>,
+    /// The last topics whose messages nobody got.
+    pub(super) unheard: Vec<Unheard>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -21,6 +23,7 @@ pub(super) struct Totals {
     pub(super) channels: usize,
     pub(super) connections: usize,
     pub(super) paused: u64,
+    pub(super) gone: usize,
     pub(super) memory: f64,
     pub(super) memory_budget: f64,
     pub(super) published: f64,
@@ -63,6 +66,15 @@ pub(super) struct Channel {
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
+pub(super) struct Unheard {
+    pub(super) name: String,
+    /// The name's bytes, if they are no UTF-8.
+    pub(super) name_hex: Option<String>,
+    pub(super) dropped: f64,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
 pub(super) struct Connection {
     pub(super) id: u64,
     pub(super) address: Option<String>,
@@ -80,9 +92,19 @@ pub(super) struct Connection {
 impl Channel {
     /// The name's bytes.
     pub(super) fn bytes(&self) -> Vec<u8> {
-        let bytes = self.name_hex.as_deref().and_then(from_hex);
-        bytes.unwrap_or_else(|| self.name.clone().into_bytes())
+        bytes_of(&self.name, self.name_hex.as_deref())
     }
+}
+
+impl Unheard {
+    /// The name's bytes.
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        bytes_of(&self.name, self.name_hex.as_deref())
+    }
+}
+
+fn bytes_of(name: &str, hex: Option<&str>) -> Vec<u8> {
+    hex.and_then(from_hex).unwrap_or_else(|| name.as_bytes().to_vec())
 }
 
 pub(crate) fn from_hex(text: &str) -> Option<Vec<u8>> {

@@ -1,7 +1,7 @@
 //! The status on a terminal of any size, or uncut for a file.
 
 use super::Sort;
-use super::report::{Channel, Connection, Report, Service, Totals};
+use super::report::{Channel, Connection, Report, Service, Totals, Unheard};
 use crate::escape::escape;
 use crate::names::encode;
 use crate::table::{self, Size, Table};
@@ -15,6 +15,7 @@ const ROWS: usize = 3;
 pub(super) fn render(report: &Report, sort: Option<Sort>, size: Option<Size>) -> String {
     let mut lines = vec![summary(report)];
     lines.extend(undelivered(report));
+    lines.extend(unheard(report));
     lines.extend(report.services.iter().filter_map(problem));
     let (mut channels, mut connections) = (channels(report, sort), connections(report));
     if let Some(Size { rows: Some(rows), .. }) = size {
@@ -43,7 +44,7 @@ fn problem(service: &Service) -> Option<String> {
 
 /// The totals in one line of at most 80 columns.
 fn summary(report: &Report) -> String {
-    let Totals { memory, memory_budget, published, delivered, paused, .. } = report.totals;
+    let Totals { memory, memory_budget, published, delivered, paused, gone, .. } = report.totals;
     let totals = &report.totals;
     let dropped = totals.dropped_slow
         + totals.dropped_no_subscribers
@@ -62,6 +63,9 @@ fn summary(report: &Report) -> String {
     if paused > 0 {
         let _ = write!(text, ", paused {paused}");
     }
+    if gone > 0 {
+        let _ = write!(text, ", gone {gone}");
+    }
     text
 }
 
@@ -72,6 +76,13 @@ fn undelivered(report: &Report) -> Option<String> {
     let parts = parts.into_iter().filter(|(number, _)| *number > 0.0);
     let parts: Vec<String> = parts.map(|(number, name)| format!("{name} {}", count(number))).collect();
     (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+/// The last topics whose messages nobody got, if there are any.
+fn unheard(report: &Report) -> Option<String> {
+    let topic = |topic: &Unheard| format!("{} {}", encode(&topic.bytes()), count(topic.dropped));
+    let topics: Vec<String> = report.unheard.iter().map(topic).collect();
+    (!topics.is_empty()).then(|| format!("nobody subscribes to {}", topics.join(", ")))
 }
 
 /// Name that a connection subscribes to by convention if it only sends.
@@ -141,7 +152,7 @@ fn connections(report: &Report) -> Table {
         head: vec!["SUBSCRIBED TO", "ID", "FROM", "OUTBOX", "DROPPED", "WAITS FOR"],
         figures: 3..5,
         rows: rows.collect(),
-        total: report.totals.connections,
+        total: report.totals.connections + report.totals.gone,
         may_be_more: false,
         what: "connection",
     }

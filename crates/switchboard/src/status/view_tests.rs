@@ -49,6 +49,31 @@ fn it_fits_a_terminal_whatever_there_is() {
 }
 
 #[test]
+fn topics_without_subscribers_are_named_and_cut_for_a_terminal_only() {
+    let mut report = report(1, 1);
+    assert!(!render(&report, None, None).contains("nobody subscribes"));
+    let name = "/topic/".to_owned() + &"n".repeat(100);
+    report.unheard =
+        serde_json::from_value(json!([{ "name": name, "dropped": 7 }, { "name": "/b", "dropped": 1 }])).unwrap();
+    assert!(render(&report, None, None).contains(&format!("nobody subscribes to {name} 7, /b 1\n")));
+    let text = render(&report, None, size(80, 24));
+    assert!(
+        text.lines().any(|line| line.starts_with("nobody subscribes to /topic/nnn") && line.chars().count() <= 80),
+        "{text}"
+    );
+}
+
+#[test]
+fn connections_that_are_gone_are_counted_apart() {
+    let mut report = report(1, 1);
+    report.totals.paused = 0;
+    assert!(!render(&report, None, None).contains("gone"));
+    report.totals.gone = 2;
+    let text = render(&report, None, None);
+    assert!(text.lines().next().is_some_and(|line| line.ends_with(", gone 2")), "{text}");
+}
+
+#[test]
 fn a_narrow_terminal_is_no_error() {
     for (columns, rows) in [(0, 0), (1, 1), (10, 3), (30, 10)] {
         render(&report(5, 5), Some(Sort::Depth), size(columns, rows));

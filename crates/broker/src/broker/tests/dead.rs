@@ -255,3 +255,15 @@ fn a_purge_of_dead_letters_leaves_nothing() {
     assert_eq!(bench.broker.purge(bench.now, b"/queue/dead/queue/a"), Some(3));
     bench.is_at_rest();
 }
+
+#[test]
+fn what_becomes_a_dead_letter_or_is_moved_counts_as_what_came_into_that_queue() {
+    let mut bench = bench();
+    rejected(&mut bench, &["0", "1"]);
+    bench.pass(1000);
+    let row = |bench: &Bench, name: &str| bench.broker.channel(bench.now, name.as_bytes()).expect("a channel");
+    let dead = row(&bench, "/queue/dead/queue/a");
+    assert_eq!((dead.published, dead.publish_rate > 0.0), (2, true));
+    assert_eq!(row(&bench, "/queue/a").published, 2);
+    assert_eq!(bench.broker.totals().published, 2, "no client has published them again");
+}

@@ -2,7 +2,8 @@
 
 use super::{Bench, small, with_memory};
 use crate::{
-    ChannelRule, CloseReason, Command, DeliveryTag, Event, Limits, Pattern, PauseReason, Refusal, StatusQuery,
+    ChannelRule, CloseReason, Command, ConnectionId, DeliveryTag, Event, Limits, Pattern, PauseReason, Refusal,
+    StatusQuery,
 };
 
 /// Publishers of a queue that wait, by its rows in both listings, and paused connections by the sums.
@@ -31,6 +32,30 @@ fn publishers_that_are_gone_do_not_count_as_paused_though_their_messages_wait() 
     assert_eq!(paused(&bench, "/queue/a"), (0, 0, 0));
     bench.subscribe(4, "/queue/a");
     bench.credit(4, 15);
+    bench.is_at_rest();
+}
+
+#[test]
+fn a_connection_that_is_gone_is_listed_with_what_is_left_of_it_until_there_is_room() {
+    let mut bench = Bench::new(Limits { queue: 10, ..small() });
+    bench.publish(1, "/queue/a", &["0", "1", "2"]);
+    bench.publish(2, "/queue/a", &["3", "4"]);
+    bench.publish(2, "/queue/a", &["5"]);
+    assert!(bench.broker.gone(bench.now, ConnectionId(2)).is_none(), "it is there");
+    bench.send(2, Command::Disconnect);
+    let totals = bench.broker.totals();
+    assert_eq!((totals.connections, totals.paused, totals.gone), (8, 1, 1));
+    let row = bench.broker.gone(bench.now, ConnectionId(2)).expect("it is listed");
+    assert_eq!((row.gone, row.pending), (true, 3));
+    assert_eq!(row.paused.unwrap().to_string(), "queue /queue/a is at its bound of 10 bytes (limit: queue)");
+    for other in [1, 3] {
+        assert!(bench.broker.gone(bench.now, ConnectionId(other)).is_none(), "{other} is there, or never was");
+    }
+    bench.subscribe(3, "/queue/a");
+    bench.credit(3, 25);
+    bench.credit(3, 5);
+    assert_eq!(bench.broker.totals().gone, 0);
+    assert!(bench.broker.gone(bench.now, ConnectionId(2)).is_none(), "all is delivered");
     bench.is_at_rest();
 }
 

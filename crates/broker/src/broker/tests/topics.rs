@@ -33,5 +33,12 @@ fn a_topic_with_nobody_drops_and_counts() {
     check(&bench.publish(1, "/topic/a", &["x", "y"]), &[]);
     let totals = bench.broker.totals();
     assert_eq!((totals.dropped_no_subscribers, totals.channels), (2, 0));
+    // A topic that is still known for the one that has left is named, too.
+    bench.subscribe(2, "/topic/b");
+    bench.send(2, Command::Disconnect);
+    check(&bench.publish(1, "/topic/b", &["z"]), &[]);
+    let unheard = bench.broker.status(bench.now, &StatusQuery::top(0)).unheard;
+    let named: Vec<_> = unheard.iter().map(|topic| (&topic.name[..], topic.dropped)).collect();
+    assert_eq!(named, [(&b"/topic/b"[..], 1), (&b"/topic/a"[..], 2)]);
     bench.is_at_rest();
 }
