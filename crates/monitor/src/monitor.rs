@@ -1,6 +1,6 @@
 use crate::hub::Hub;
 use crate::source::{broker, zmq};
-use crate::{Settings, alerts, http};
+use crate::{Settings, Unwritten, alerts, http};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -107,7 +107,10 @@ impl Monitor {
     }
 
     /// Serves until `shutdown` is ready. Everything that was taken is on the disk when this returns.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+    ///
+    /// # Errors
+    /// What the disk has not taken at the end, which is lost.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), Unwritten> {
         let Monitor { hub, alerts, webhooks, http, collect, .. } = self;
         let mut ending = hub.ending.subscribe();
         let end = async move { drop(ending.wait_for(|ending| *ending).await) };
@@ -130,9 +133,9 @@ impl Monitor {
         // It ends by itself, within seconds.
         let _ = alerting.await;
         working.shutdown().await;
-        let closed = spawn_blocking(move || hub.history.close()).await;
-        if let Err(error) = closed {
+        spawn_blocking(move || hub.history.close()).await.unwrap_or_else(|error| {
             tracing::error!("the history was not closed: {error}");
-        }
+            Ok(())
+        })
     }
 }

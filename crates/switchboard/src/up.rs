@@ -209,7 +209,7 @@ impl Services {
             let monitor = self.keep("monitor", monitor, start_monitor, Addresses::add_monitor, &stop).await?;
             let Some(monitor) = monitor else { return Ok(()) };
             tokio::select! {
-                () = monitor.run(stop.clone().requested()) => Ok(()),
+                written = monitor.run(stop.clone().requested()) => written.map_err(Into::into),
                 () = async {
                     stop.clone().requested().await;
                     sleep(drain.saturating_add(CLOSING)).await;

@@ -142,6 +142,11 @@ impl JsonLines {
         Ok(())
     }
 
+    /// Returns true if the file lacks lines, for a write has failed.
+    pub(super) fn has_unwritten(&self) -> bool {
+        self.state == State::Failed
+    }
+
     fn has_slack(&self) -> bool {
         // In proportion: a file of many lines would be written anew again and again.
         let in_force = self.latest.len().min(self.max) + self.forgotten.as_ref().map_or(0, Forgotten::len);

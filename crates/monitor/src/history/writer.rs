@@ -1,5 +1,9 @@
 //! The thread that writes.
 
+mod ending;
+
+pub use ending::Unwritten;
+
 use super::annotations::{Changes, Kept};
 use super::disk::Disk;
 use super::jsonl::JsonLines;
@@ -88,6 +92,8 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     /// The writes that the disk did not take the last time.
     failing: HashSet<&'static str>,
+    /// The newest error of a write.
+    failure: String,
     /// One process at a time; the system unlocks it with the process's end.
     _lock: File,
 }
@@ -150,11 +156,19 @@ impl Writer {
             spans,
             annotations: annotations.latest().into_iter().filter_map(|line| serde_json::from_str(line).ok()).collect(),
         };
-        Ok((Writer { store, names, annotations, shared, failing: HashSet::new(), _lock: lock }, restored))
+        Ok((Writer { store, names, annotations, shared, failing: HashSet::new(), failure: String::new(), _lock: lock }, restored))
     }
 
     /// Writes until it is stopped, or nobody is left who could stop it.
-    pub(super) fn run(mut self, orders: &Receiver<Order>, waiting: &AtomicUsize, pending: &Mutex<Pending>) {
+    ///
+    /// # Errors
+    /// What the disk has not taken at the end.
+    pub(super) fn run(
+        mut self,
+        orders: &Receiver<Order>,
+        waiting: &AtomicUsize,
+        pending: &Mutex<Pending>,
+    ) -> Result<(), Unwritten> {
         let (flush, checkpoint) = (self.store.settings.flush.max(SHORTEST), self.store.settings.checkpoint);
         let (mut flushed, mut checked) = (Instant::now(), Instant::now());
         loop {
@@ -183,7 +197,7 @@ impl Writer {
             }
             flushed = Instant::now();
         }
-        self.checkpoint(Millis::now());
+        self.finish(|| std::thread::sleep(ending::BEFORE_LAST_TRY))
     }
 
     pub(super) fn take(&mut self, order: Order) {
@@ -219,6 +233,7 @@ impl Writer {
         match &result {
             Err(error) => {
                 self.shared.lock().counts.failed += 1;
+                self.failure = error.to_string();
                 // Once, and not every two seconds for as long as the disk is full.
                 if self.failing.insert(what) {
                     tracing::error!("cannot write the history's {what} in {directory}: {error}; it is tried again");
