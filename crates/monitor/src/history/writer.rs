@@ -15,7 +15,7 @@ use crate::point::{Point, SeriesId};
 use crate::series::SeriesMeta;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashSet};
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
@@ -23,8 +23,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
-use switchboard_driver::lock_folder;
 use switchboard_driver::quantity::plural;
+use switchboard_driver::{FolderLock, lock_folder};
 
 /// More often the journal is not written, whatever the settings say.
 const SHORTEST: Duration = Duration::from_millis(50);
@@ -95,7 +95,9 @@ pub(super) struct Writer {
     /// The newest error of a write.
     failure: String,
     /// One process at a time; the system unlocks it with the process's end.
-    _lock: File,
+    lock: FolderLock,
+    /// The folder is not this process's any more: nothing is written to it.
+    is_evicted: bool,
 }
 
 impl Writer {
@@ -156,7 +158,19 @@ impl Writer {
             spans,
             annotations: annotations.latest().into_iter().filter_map(|line| serde_json::from_str(line).ok()).collect(),
         };
-        Ok((Writer { store, names, annotations, shared, failing: HashSet::new(), failure: String::new(), _lock: lock }, restored))
+        Ok((
+            Writer {
+                store,
+                names,
+                annotations,
+                shared,
+                failing: HashSet::new(),
+                failure: String::new(),
+                lock,
+                is_evicted: false,
+            },
+            restored,
+        ))
     }
 
     /// Writes until it is stopped, or nobody is left who could stop it.
@@ -201,6 +215,9 @@ impl Writer {
     }
 
     pub(super) fn take(&mut self, order: Order) {
+        if !matches!(order, Order::Points(_)) && !self.is_ours() {
+            return;
+        }
         let result = match order {
             Order::Points(points) => {
                 self.store.add(points);
@@ -215,6 +232,9 @@ impl Writer {
 
     /// Writes the journal: when this succeeds, taken points outlive the process, and names outlive the machine.
     pub(super) fn flush(&mut self) -> bool {
+        if !self.is_ours() {
+            return false;
+        }
         // Names first: a series must not be without its name.
         let names = self.names.flush().and(self.annotations.flush());
         let points = self.store.flush();
@@ -223,9 +243,27 @@ impl Writer {
 
     /// Writes and syncs blocks: when this succeeds, taken points outlive the machine.
     pub(super) fn checkpoint(&mut self, now: Millis) -> bool {
+        if !self.is_ours() {
+            return false;
+        }
         let names = self.names.flush().and(self.annotations.flush());
         let points = self.store.checkpoint(now, &self.names.latest);
         self.note("names and annotations", names) & self.note("blocks", points)
+    }
+
+    /// Returns false, from the first time on, if the folder was removed or replaced: another process may have locked it anew.
+    fn is_ours(&mut self) -> bool {
+        if !self.is_evicted
+            && let Err(error) = self.lock.check()
+        {
+            tracing::error!("{error}: this monitor writes nothing there any more; restart it to keep a history");
+            self.is_evicted = true;
+            self.failure = error.to_string();
+        }
+        if self.is_evicted {
+            self.shared.lock().counts.failed += 1;
+        }
+        !self.is_evicted
     }
 
     fn note(&mut self, what: &'static str, result: io::Result<()>) -> bool {

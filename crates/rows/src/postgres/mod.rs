@@ -38,7 +38,7 @@ pub struct PrivatePostgres {
     database: Database,
     directory: PathBuf,
     /// Of the rows that are kept.
-    _lock: Option<File>,
+    _lock: Option<switchboard_driver::FolderLock>,
 }
 
 impl PrivatePostgres {
@@ -73,7 +73,7 @@ impl PrivatePostgres {
         make_directory(kept, &user)?;
         let path = kept.to_owned();
         let lock = spawn_blocking(move || lock(&path)).await.map_err(|_| failed("the lock was not taken"))??;
-        let version = switchboard_driver::read_text(&data.join("PG_VERSION")).ok();
+        let version = switchboard_driver::read_text(&data.join("PG_VERSION"), 100).ok();
         let binaries = binaries(options.binaries.as_deref(), version.as_deref().map(str::trim))?;
         if version.is_none() {
             initialize(options, &user, &binaries, &data, &log).await?;

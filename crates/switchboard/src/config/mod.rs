@@ -26,10 +26,14 @@ use std::path::Path;
 use switchboard_broker::ChannelRule;
 use switchboard_web::Token;
 
+/// Bytes of a configuration file, at most.
+pub(crate) const MAX_FILE: u64 = 1 << 20;
+
 impl Settings {
-    /// Takes over what a configuration file says.
+    /// Takes over what a configuration file says: a regular one, of at most [`MAX_FILE`] bytes.
     pub(crate) fn read_file(&mut self, path: &Path) -> Result<()> {
-        let text = switchboard_driver::read_text(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text =
+            switchboard_driver::read_text(path, MAX_FILE).with_context(|| format!("cannot read {}", path.display()))?;
         self.read(&text, &path.display().to_string())
     }
 

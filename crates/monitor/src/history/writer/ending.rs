@@ -54,7 +54,7 @@ impl Writer {
     pub(in crate::history) fn finish(&mut self, pause: impl FnOnce()) -> Result<(), Unwritten> {
         // A journal may have room where blocks have none.
         let write = |writer: &mut Writer| writer.checkpoint(Millis::now()) || writer.flush();
-        if !write(self) && self.unwritten().is_some() {
+        if !write(self) && self.unwritten().is_some() && !self.is_evicted {
             pause();
             write(self);
         }
@@ -63,7 +63,7 @@ impl Writer {
 
     /// Returns what neither a block nor the journal has.
     fn unwritten(&self) -> Option<Unwritten> {
-        let has_names = self.names.has_unwritten() || self.annotations.has_unwritten();
+        let has_names = self.is_evicted || self.names.has_unwritten() || self.annotations.has_unwritten();
         let (mut series, mut found) = (BTreeSet::<SeriesId>::new(), BTreeSet::new());
         let mut add = |id, second| {
             series.insert(id);
