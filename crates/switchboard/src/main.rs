@@ -20,7 +20,6 @@ mod units;
 
 mod client;
 mod lines;
-mod stomp;
 mod stop;
 
 mod admin;
@@ -115,12 +114,12 @@ fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command.unwrap_or(Command::Up(cli.up)) {
         // Its exit code is that of the command that it runs.
         Command::Agent(args) => return agent::run(args),
-        Command::Up(args) => up::run(Chosen::All, args.ready_file.as_deref(), || args.chosen.settings()),
-        Command::Broker(args) => up::run(Chosen::Broker, args.ready_file.as_deref(), || args.chosen.settings()),
-        Command::Monitor(args) => monitor::run(&args),
-        Command::Rows(args) => return rows::run(&args),
-        Command::News(args) => return news::run(&args),
-        Command::Render(args) => news::render(&args),
+        Command::Up(args) => up::run(Chosen::All, args.ready_file.clone(), move || args.chosen.settings()),
+        Command::Broker(args) => up::run(Chosen::Broker, args.ready_file.clone(), move || args.chosen.settings()),
+        Command::Monitor(args) => monitor::run(args),
+        Command::Rows(args) => return rows::run(args),
+        Command::News(args) => return news::run(*args),
+        Command::Render(args) => news::render(args),
         Command::Config(args) => config(&args),
         Command::Listen(args) => return block_on(listen::run(&args)),
         Command::Send(args) => return block_on(send::run(&args)),

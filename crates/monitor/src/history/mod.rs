@@ -222,7 +222,7 @@ impl History {
     /// Writes everything, and waits until that is done.
     ///
     /// # Errors
-    /// What the disk has not taken, which is lost.
+    /// The disk has not taken everything, and the rest is lost.
     pub(crate) fn close(&self) -> Result<(), Unwritten> {
         let _ = self.orders.send(Order::Stop);
         let writer = self.writer.lock().take();

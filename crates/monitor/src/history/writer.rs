@@ -176,7 +176,7 @@ impl Writer {
     /// Writes until it is stopped, or nobody is left who could stop it.
     ///
     /// # Errors
-    /// What the disk has not taken at the end.
+    /// The disk has not taken everything.
     pub(super) fn run(
         mut self,
         orders: &Receiver<Order>,

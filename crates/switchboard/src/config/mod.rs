@@ -12,7 +12,7 @@ mod settings;
 mod tests;
 mod without_effect;
 
-pub(crate) use settings::{News, Settings, TABLES, stomp_addresses};
+pub(crate) use settings::{News, Settings, TABLES};
 pub(crate) use without_effect::Started;
 
 use crate::data;

@@ -13,6 +13,7 @@ use crate::up::{self, Chosen};
 use crate::{block_on, data};
 use anyhow::{Result, anyhow};
 use args::Action;
+use std::path::Path;
 use std::process::ExitCode;
 use switchboard_rows::http::{RowsService, StartError};
 
@@ -27,9 +28,9 @@ Examples:
   switchboard rows demo --instances 3";
 
 /// Serves rows until a signal ends it, or runs a command.
-pub(crate) fn run(args: &RowsArgs) -> Result<ExitCode> {
+pub(crate) fn run(args: RowsArgs) -> Result<ExitCode> {
     match &args.action {
-        None => up::run(Chosen::Rows, args.ready_file(), || args.settings())?,
+        None => up::run(Chosen::Rows, args.ready_file().map(Path::to_owned), move || args.settings())?,
         Some(Action::Triggers { action }) => block_on(triggers::run(action))?,
         Some(Action::Scratch(args)) => return block_on(scratch::run(args)),
         Some(Action::Demo(args)) => block_on(demo::run(args))?,
