@@ -44,8 +44,13 @@ pub(crate) async fn bind(settings: &Settings, chosen: Chosen) -> Result<RowsServ
     if rows.database.is_none() {
         rows.data = data::rows_folder(settings.data.as_deref())?;
     }
-    RowsService::bind(rows).await.map_err(|error| match error {
+    let kept = rows.database.is_none().then(|| rows.data.clone());
+    let service = RowsService::bind(rows).await.map_err(|error| match error {
         StartError::Bind(error) => chosen.advised(error, "--set rows.listen="),
         error => anyhow!("{error}"),
-    })
+    })?;
+    if let Some(folder) = kept {
+        data::note_owner(&folder, settings.data.as_deref());
+    }
+    Ok(service)
 }
