@@ -139,8 +139,9 @@ impl News {
             shutdown.await;
             ending.send_replace(true);
         };
-        let known = state.clone();
+        let (known, last) = (state.clone(), state.clone());
         http.immediate(move |uri, _| immediate(&known, uri)).serve(router(state), end).await;
+        last.board.save_unsaved().await;
     }
 }
 
