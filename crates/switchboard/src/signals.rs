@@ -127,7 +127,7 @@ mod tests {
         sender.send(Wish::Reload).expect("a receiver");
         let reload = async || {
             sender.send(Wish::Stop(15)).expect("a receiver");
-            pending().await
+            pending::<()>().await;
         };
         until_stop(async || wishes.recv().await.expect("a sender"), reload).await;
     }

@@ -261,6 +261,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_time_to_stay_away_is_taken_in_seconds_and_as_a_date() {
+        let asked = |value: &str| {
+            let headers = [(header::RETRY_AFTER, value.parse().expect("a value"))].into_iter().collect();
+            let answer =
+                Answer { status: StatusCode::SERVICE_UNAVAILABLE, headers, body: Vec::new().into(), cut: None };
+            match judge(&answer) {
+                Outcome::Failed(_, pause) => pause,
+                _ => panic!("it may be tried again"),
+            }
+        };
+        assert_eq!(asked("120"), Some(Duration::from_secs(120)));
+        assert!(asked("Tue, 31 Dec 2999 23:59:59 GMT").is_some_and(|pause| pause > LONGEST_REQUESTED));
+        assert_eq!(asked("Fri, 27 Nov 2020 02:05:00 GMT"), Some(Duration::ZERO));
+        assert_eq!(asked("soon"), None);
+    }
+
+    #[test]
     fn many_alerts_that_were_not_delivered_are_cut_in_the_log_with_their_count() {
         let notice = |lines: usize| vec!["x".repeat(99); lines].join("\n");
         let whole = notice(10);

@@ -154,6 +154,19 @@ fn a_stop_on_a_full_disk_tells_what_is_lost_and_tries_once_more() {
 }
 
 #[test]
+fn points_that_are_taken_into_memory_do_not_pass_for_names_that_are_written_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = Disk::default();
+    let mut trial = Trial::open(&disk, directory.path(), 0).unwrap();
+    disk.faults.room.store(0, Ordering::Relaxed);
+    trial.name("first");
+    trial.take(0..40);
+    assert!(trial.writer.is_failing());
+    disk.faults.room.store(u64::MAX, Ordering::Relaxed);
+    assert!(trial.writer.flush() && !trial.writer.is_failing());
+}
+
+#[test]
 fn a_stop_loses_nothing_that_the_journal_has() {
     let directory = tempfile::tempdir().unwrap();
     let disk = Disk::default();

@@ -215,17 +215,13 @@ impl Writer {
     }
 
     pub(super) fn take(&mut self, order: Order) {
-        if !matches!(order, Order::Points(_)) && !self.is_ours() {
-            return;
-        }
         let result = match order {
-            Order::Points(points) => {
-                self.store.add(points);
-                Ok(())
-            }
+            // Into memory: this says nothing of the disk.
+            Order::Points(points) => return self.store.add(points),
+            _ if !self.is_ours() => return,
             Order::Names(names) => self.names.append(names.into_iter().map(|(series, text)| (series.into(), text))),
             Order::Annotations(changes) => self.annotations.append(changes),
-            Order::Pending | Order::Stop => Ok(()),
+            Order::Pending | Order::Stop => return,
         };
         self.note("names and annotations", result);
     }
@@ -264,6 +260,11 @@ impl Writer {
             self.shared.lock().counts.failed += 1;
         }
         !self.is_evicted
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_failing(&self) -> bool {
+        !self.failing.is_empty()
     }
 
     fn note(&mut self, what: &'static str, result: io::Result<()>) -> bool {

@@ -10,10 +10,11 @@ use crate::{Database, Error};
 use binaries::binaries;
 use data::{Log, lock, make_directory};
 use options::{check_length, make_base};
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use switchboard_child::{Child, Launch, User, sweep};
+use switchboard_driver::FolderLock;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
@@ -38,7 +39,7 @@ pub struct PrivatePostgres {
     database: Database,
     directory: PathBuf,
     /// Of the rows that are kept.
-    _lock: Option<switchboard_driver::FolderLock>,
+    _lock: Option<FolderLock>,
 }
 
 impl PrivatePostgres {
