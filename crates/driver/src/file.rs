@@ -27,7 +27,7 @@ fn open_file(path: &Path) -> io::Result<File> {
 /// [`ErrorKind::InvalidInput`] if it is no regular file; [`ErrorKind::FileTooLarge`] if it is longer; otherwise it cannot be read.
 pub fn read_file(path: &Path, max: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    // One that grows meanwhile, or whose length the system does not know, is cut off here.
+    // The length in the metadata is no bound: a file may grow meanwhile, and /proc has files of length 0.
     open_file(path)?.take(max.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > max {
         let text = format!("it is longer than the limit of {max} bytes");

@@ -20,8 +20,8 @@ pub struct FolderLock {
 }
 
 impl FolderLock {
-    /// Makes sure that the lock is the one in the folder. Who removes a folder that is in use lets another process make it anew,
-    /// and lock it.
+    /// Makes sure that the lock is the one in the folder. After a folder in use is removed, another process can make it anew and lock
+    /// it.
     ///
     /// # Errors
     ///

@@ -2,9 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-/// Reads the value of the header: whole seconds, or a date in any of the three forms of HTTP. A date that is over is no time at
-/// all, and one too far away for a [`Duration`] the longest. The caller has bounds of its own: a server may ask for years. `None` if it
-/// is neither.
+/// Reads the value of the header: whole seconds, or a date in any of the three forms of HTTP. A date in the past is a pause of 0.
+/// The caller clamps the pause: a server may ask for years. `None` if the value is neither.
 #[must_use]
 pub fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();

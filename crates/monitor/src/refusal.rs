@@ -69,7 +69,7 @@ pub enum Refusal {
     },
 }
 
-/// A hint for who sends seconds since 1970: read as milliseconds they are a day of January 1970.
+/// A hint for senders of seconds since 1970: read as milliseconds, these are days of January 1970.
 fn unit(age: i64) -> &'static str {
     const DECADES: i64 = 30 * 365 * 86_400;
     if age > DECADES { " (a number is read as milliseconds since 1970: is this one in seconds?)" } else { "" }

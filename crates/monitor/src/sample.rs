@@ -25,7 +25,7 @@ pub(crate) fn in_words(error: &serde_json::Error) -> String {
         ("i32", "a whole number from -2147483648 to 2147483647"),
     ];
     let text = error.to_string();
-    // The last one: what stands before it may be the sender's own text.
+    // The last occurrence: the text before it may quote the sender.
     let Some((before, expected)) = text.rsplit_once(", expected ") else { return text };
     let (name, place) = expected.split_once(" at line ").unwrap_or((expected, ""));
     match WORDS.iter().find(|(own, _)| *own == name) {

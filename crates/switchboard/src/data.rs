@@ -89,8 +89,8 @@ fn name_of(directory: &Path) -> String {
     format!("{hash}-{}", &name[name.len() - (LONGEST_NAME - hash.len() - 1)..])
 }
 
-/// Notes in the folder of a private PostgreSQL's rows which data directory it is of: who looks for folders of directories that are
-/// gone reads it there.
+/// Notes the data directory in the folder of a private PostgreSQL's rows, so that an operator finds folders of directories that are
+/// gone.
 pub(crate) fn note_owner(folder: &Path, chosen: Option<&Path>) {
     let Ok(directory) = directory(chosen) else { return };
     if folder.starts_with(&directory) {

@@ -85,8 +85,8 @@ impl Signals {
     }
 }
 
-/// Reloads at each wish until one is to stop, which waits for no reload: a file may lie on a disk that does not answer. Wishes to
-/// reload that come during one are one more.
+/// Reloads at each wish, until the wish to stop. A stop waits for no reload: the file may lie on a disk that does not answer. Wishes
+/// that come during a reload are one more reload.
 async fn until_stop(mut next: impl AsyncFnMut() -> Wish, reload: impl AsyncFn()) {
     let mut is_wanted = false;
     loop {

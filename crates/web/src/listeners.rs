@@ -64,24 +64,17 @@ impl Listeners {
         let given = wanted.iter().map(|(_, address)| *address).collect();
         let mut missing = Missing::new(purpose, services.clone(), given);
         let (mut bound, mut first) = (Vec::new(), None);
-        let (mut left, mut has_lack) = (Vec::new(), false);
+        let mut left = Vec::new();
         for &(name, address) in &wanted {
-            match missing.bind(address, &mut bound) {
-                Ok(()) => {}
-                Err(source) => {
-                    if is_missing_loopback(address, &source) {
-                        tracing::warn!("this machine has no {address}: not listening there ({source})");
-                    } else {
-                        left.push((address, advice(&source, purpose.option)));
-                    }
-                    has_lack = true;
-                    first.get_or_insert_with(|| failed(name, source));
-                }
+            let Err(source) = missing.bind(address, &mut bound) else { continue };
+            if is_missing_loopback(address, &source) {
+                tracing::warn!("this machine has no {address}: not listening there ({source})");
+            } else {
+                left.push((address, advice(&source, purpose.option)));
             }
+            first.get_or_insert_with(|| failed(name, source));
         }
-        if bound.is_empty()
-            && let Some(error) = first.filter(|_| has_lack && purpose.is_required)
-        {
+        if let Some(error) = first.filter(|_| bound.is_empty() && purpose.is_required) {
             return Err(error);
         }
         left.into_iter().for_each(|(address, reason)| missing.add(address, reason));
@@ -199,7 +192,7 @@ impl Missing {
         match bind(twin) {
             Ok(listener) => bound.push(listener),
             Err(error) if is_missing_loopback(twin, &error) => {}
-            // Nobody was told this port yet: who asks for it gets the address that has it.
+            // A port that the kernel chose: clients learn the address from the banner.
             Err(error) if address.port() == 0 => {
                 tracing::warn!("not listening on {twin}, only on its twin 127.0.0.1: {error}");
             }

@@ -220,7 +220,7 @@ impl Webhook {
     }
 }
 
-/// The first lines of a notice, for the log: many alerts that a webhook did not get are no reason for a line of many KiB.
+/// The first lines of a notice, and the number of the others: a failing webhook would fill the log with many KiB a line.
 fn shortened(text: &str) -> String {
     let mut end = text.len().min(LOGGED);
     end = text.floor_char_boundary(end);

@@ -58,7 +58,7 @@ impl Backlog {
         self.lock().closed
     }
 
-    /// Returns once no more will come; to one waiter.
+    /// Returns once the backlog is closed. Wakes one waiter.
     pub(crate) async fn closed(&self) {
         if !self.is_closed() {
             self.closing.notified().await;

@@ -55,7 +55,7 @@ impl Sink {
                     // Not in step with all others that have lost the same collector.
                     let own = pause.mul_f64(0.5 + 0.5 * fastrand::f64());
                     match requested.map(|requested| requested.min(LONGEST_REQUESTED)).filter(|asked| *asked > own) {
-                        // What waits at the end has seconds to be delivered.
+                        // At the end the backlog has seconds to be delivered, whatever the collector asks for.
                         Some(asked) if !backlog.is_closed() => {
                             let _ = timeout(asked, backlog.closed()).await;
                         }

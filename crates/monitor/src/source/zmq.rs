@@ -159,8 +159,8 @@ impl Drop for Collecting {
     }
 }
 
-/// The parts of a message that are to be samples: each, and counted as refused if it is none. Who publishes under a topic sends that
-/// first.
+/// Returns the parts of a message that are read as samples. A publisher with a topic sends the topic as the first part: it is left
+/// out.
 fn samples_of<'a>(parts: impl ExactSizeIterator<Item = &'a [u8]>) -> impl Iterator<Item = &'a [u8]> {
     let count = parts.len();
     let is_topic = move |at: usize, part: &[u8]| at == 0 && count > 1 && !part.trim_ascii_start().starts_with(b"{");

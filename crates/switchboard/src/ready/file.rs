@@ -16,7 +16,7 @@ pub(crate) struct Ready(Option<Rc<ReadyFile>>);
 
 struct ReadyFile {
     path: PathBuf,
-    /// The file that this process has written, open so that none made later has its number: another may stand there by now.
+    /// The file that this process has written. It stays open, so that no later file gets its inode number.
     written: Cell<Option<File>>,
 }
 
@@ -59,7 +59,7 @@ impl Ready {
         Ok(())
     }
 
-    /// Removes the file: from now on it would say too much. That of a process which has begun meanwhile stays.
+    /// Removes the file, unless another process has replaced it by its own.
     pub(crate) fn end(&self) {
         let Some(ReadyFile { path, written }) = self.0.as_deref() else { return };
         if written.take().is_some_and(|file| is_named(&file, path))

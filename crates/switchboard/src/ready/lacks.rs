@@ -55,7 +55,7 @@ impl Lacks {
         let key = |one: &MissingAddress| (one.service, one.protocol, one.address.clone());
         let is_new = |one: &&MissingAddress| !before.missing.iter().any(|other| key(other) == key(one));
         let missing = self.missing.iter().filter(is_new).map(line);
-        // One whose service ends is not missing any more either: what came is told by its own list.
+        // An address leaves `missing` also when its service ends, so `late` tells which are listened on.
         let late = self.late.iter().filter(|one| !before.late.contains(one));
         let late = late.map(|one| format!("  {} listens on {} now ({})\n", one.service, one.address, one.protocol));
         came.chain(went).chain(missing).chain(late).collect()

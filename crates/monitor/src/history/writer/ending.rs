@@ -70,7 +70,7 @@ impl Writer {
             found.insert((second, id));
         };
         if self.store.has_overflowed {
-            // It is not known any more which of them the journal has.
+            // Which of the open rows the journal has is not known any more: all of them count.
             let state = self.shared.lock();
             state.open.iter().for_each(|(id, rows)| rows.iter().for_each(|row| add(*id, row.second)));
         } else {
