@@ -49,6 +49,7 @@ use cli::{Cli, Command, ConfigAction, ConfigArgs};
 use config::{Settings, Started};
 use serde_json::json;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use up::Chosen;
 
@@ -147,7 +148,8 @@ fn config(args: &ConfigArgs) -> Result<()> {
     };
     let mut settings = Settings::default();
     let of_file = |checked: Result<()>| checked.with_context(|| file.display().to_string());
-    let read = settings.read_file(file);
+    let is_input = ["-", "/dev/stdin"].iter().any(|name| Path::new(name) == file);
+    let read = if is_input { settings.read_input() } else { settings.read_file(file) };
     let read = read.and_then(|()| of_file(settings.check().and_then(|()| settings.check_together(Started::ALL))));
     let read = read.map_err(output::UsageError::of);
     if let (Err(problem), true) = (&read, *json) {

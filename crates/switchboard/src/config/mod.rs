@@ -22,6 +22,7 @@ use kinds::Kind;
 use rules::Rule;
 use settings::Setting;
 use std::fmt::Write;
+use std::io::Read;
 use std::path::Path;
 use switchboard_broker::ChannelRule;
 use switchboard_web::Token;
@@ -35,6 +36,16 @@ impl Settings {
         let text =
             switchboard_driver::read_text(path, MAX_FILE).with_context(|| format!("cannot read {}", path.display()))?;
         self.read(&text, &path.display().to_string())
+    }
+
+    /// Takes over what a configuration on the standard input says, of at most [`MAX_FILE`] bytes.
+    pub(crate) fn read_input(&mut self) -> Result<()> {
+        let mut bytes = Vec::new();
+        std::io::stdin().take(MAX_FILE + 1).read_to_end(&mut bytes).context("cannot read the standard input")?;
+        if bytes.len() as u64 > MAX_FILE {
+            bail!("cannot read the standard input: it is longer than the limit of {MAX_FILE} bytes");
+        }
+        self.read(&String::from_utf8(bytes).context("cannot read the standard input")?, "standard input")
     }
 
     /// Takes over what `text` says; errors name it as `source`.
