@@ -5,11 +5,7 @@ use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
 /// Opens a regular file for reading. A pipe would be waited for until somebody writes to it, and a device may have no end.
-///
-/// # Errors
-///
-/// [`ErrorKind::InvalidInput`] if it is no regular file; otherwise it cannot be opened.
-pub fn open_file(path: &Path) -> io::Result<File> {
+fn open_file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);
     #[cfg(unix)]
@@ -24,26 +20,30 @@ pub fn open_file(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Reads a regular file to its end.
+/// Reads a regular file to its end, if it has no more than `max` bytes.
 ///
 /// # Errors
 ///
-/// As [`open_file`].
-pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+/// [`ErrorKind::InvalidInput`] if it is no regular file; [`ErrorKind::FileTooLarge`] if it is longer; otherwise it cannot be read.
+pub fn read_file(path: &Path, max: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    open_file(path)?.read_to_end(&mut bytes)?;
+    // The length in the metadata is no bound: a file may grow meanwhile, and /proc has files of length 0.
+    open_file(path)?.take(max.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > max {
+        let text = format!("it is longer than the limit of {max} bytes");
+        return Err(io::Error::new(ErrorKind::FileTooLarge, text));
+    }
     Ok(bytes)
 }
 
-/// Reads a regular file as text.
+/// Reads a regular file as text, if it has no more than `max` bytes.
 ///
 /// # Errors
 ///
-/// As [`open_file`]; [`ErrorKind::InvalidData`] if it is not UTF-8.
-pub fn read_text(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    open_file(path)?.read_to_string(&mut text)?;
-    Ok(text)
+/// As [`read_file`]; [`ErrorKind::InvalidData`] if it is not UTF-8.
+pub fn read_text(path: &Path, max: u64) -> io::Result<String> {
+    let text = String::from_utf8(read_file(path, max)?);
+    text.map_err(|_| io::Error::new(ErrorKind::InvalidData, "it is not UTF-8"))
 }
 
 #[cfg(test)]
@@ -59,14 +59,23 @@ mod tests {
         let [pipe, file, binary] = ["pipe", "file", "binary"].map(|name| folder.join(name));
         assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo, of coreutils").success());
         for path in [pipe.as_path(), folder.as_path(), Path::new("/dev/zero")] {
-            let error = read_file(path).unwrap_err();
+            let error = read_file(path, 100).unwrap_err();
             assert_eq!((error.kind(), &*error.to_string()), (ErrorKind::InvalidInput, "it is no regular file"));
         }
         fs::write(&file, "text").unwrap();
         fs::write(&binary, [0xff]).unwrap();
-        assert_eq!((read_file(&file).unwrap(), read_text(&file).unwrap()), (b"text".to_vec(), "text".to_owned()));
-        assert_eq!(read_text(&binary).unwrap_err().kind(), ErrorKind::InvalidData);
-        assert_eq!(read_text(&folder.join("none")).unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!((read_file(&file, 4).unwrap(), read_text(&file, 5).unwrap()), (b"text".to_vec(), "text".to_owned()));
+        assert_eq!(read_text(&binary, 100).unwrap_err().kind(), ErrorKind::InvalidData);
+        assert_eq!(read_text(&folder.join("none"), 100).unwrap_err().kind(), ErrorKind::NotFound);
+        let long = read_file(&file, 3).unwrap_err();
+        assert_eq!(long.kind(), ErrorKind::FileTooLarge);
+        assert_eq!(long.to_string(), "it is longer than the limit of 3 bytes");
         fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_file_of_which_the_system_knows_no_length_is_cut_off_at_the_limit() {
+        let error = read_file(Path::new("/proc/self/maps"), 10).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::FileTooLarge);
     }
 }

@@ -1,12 +1,14 @@
 #![doc = include_str!("../README.md")]
 
 mod dialer;
+mod retry_after;
 mod step;
 mod tls;
 mod url;
 
 pub use dialer::{Dial, Dialing};
 pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+pub use retry_after::retry_after;
 pub use step::{Step, Steps};
 pub use tls::{Trust, TrustError};
 pub use url::{Url, UrlError};
@@ -20,7 +22,7 @@ use hyper_util::client::legacy::connect::capture_connection;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use std::error::Error as StdError;
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::time::timeout;
 
 /// Time for which an unused connection is kept.
@@ -86,6 +88,15 @@ pub struct Answer {
     pub body: Bytes,
     /// Why the body is not whole, if it is not.
     pub cut: Option<String>,
+}
+
+impl Answer {
+    /// The time for which the server asks its client to stay away, if it does; see [`retry_after()`].
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        let value = self.headers.get(header::RETRY_AFTER)?.to_str().ok()?;
+        retry_after(value, SystemTime::now())
+    }
 }
 
 /// Sends requests, over connections that it keeps. Clones share them.

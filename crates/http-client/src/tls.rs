@@ -59,6 +59,9 @@ mod with_tls {
     use std::path::Path;
     use std::sync::Arc;
 
+    /// Bytes of a file of certificates, at most.
+    const MAX_FILE: u64 = 4 << 20;
+
     pub(crate) type Connector = HttpsConnector<Dialer>;
 
     pub(crate) fn connector(dialer: Dialer, trust: &Trust) -> Result<Connector, TrustError> {
@@ -94,9 +97,9 @@ mod with_tls {
 
     fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), TrustError> {
         let wrong = |reason: String| TrustError::File { path: path.to_owned(), reason };
-        let file = switchboard_driver::open_file(path).map_err(|error| wrong(error.to_string()))?;
+        let file = switchboard_driver::read_file(path, MAX_FILE).map_err(|error| wrong(error.to_string()))?;
         let mut count = 0;
-        for certificate in CertificateDer::pem_reader_iter(std::io::BufReader::new(file)) {
+        for certificate in CertificateDer::pem_slice_iter(&file) {
             let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
             roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
             count += 1;

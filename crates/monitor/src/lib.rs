@@ -80,7 +80,7 @@ pub use annotation::{Annotation, AnnotationKind};
 #[cfg(feature = "rules")]
 pub use collector::{Rules, Source};
 #[cfg(feature = "rules")]
-pub use history::HistorySettings;
+pub use history::{HistorySettings, Unwritten};
 #[cfg(feature = "collector")]
 pub use monitor::{Monitor, StartError};
 #[cfg(feature = "rules")]

@@ -1,15 +1,17 @@
 use crate::hub::Hub;
-use crate::source::{broker, zmq};
-use crate::{Settings, alerts, http};
+use crate::source::broker;
+use crate::source::zmq::{self, Collecting};
+use crate::{Settings, Unwritten, alerts, http};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use switchboard_sockets::Sub;
-use switchboard_web::{BindError, HttpServer, Token};
+use switchboard_web::{BindError, HttpServer, Purpose, Token};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinSet, spawn_blocking};
+
+const HTTP: Purpose = Purpose::http("monitor", "--set monitor.listen=");
 
 /// A collector cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -19,9 +21,7 @@ pub enum StartError {
     #[error(transparent)]
     Bind(#[from] BindError),
     /// The ZeroMQ address cannot be listened on.
-    #[error(
-        "cannot collect at {endpoint}: {source}; choose another one with --set monitor.collect=tcp://HOST:PORT, or none with --set monitor.collect="
-    )]
+    #[error("cannot collect at {endpoint}: {source}; {}", zmq::REMEDY)]
     Collect {
         /// Which.
         endpoint: String,
@@ -52,20 +52,21 @@ pub struct Monitor {
     webhooks: Vec<alerts::Webhook>,
     http: HttpServer,
     token: Option<Token>,
-    collect: Option<Sub>,
+    collect: Option<Collecting>,
 }
 
 impl Monitor {
-    /// Listens on all addresses of the settings, and takes over the data directory.
+    /// Listens on all addresses of the settings, and takes over the data directory. An address beside the first of the page that cannot
+    /// be listened on is tried again while the monitor runs.
     ///
     /// # Errors
-    /// If an address cannot be listened on, or the directory cannot be used: by another process, for
+    /// If no address of the page can be listened on, the endpoint is none, or the directory cannot be used: by another process, for
     /// example.
     pub async fn bind(mut settings: Settings) -> Result<Monitor, StartError> {
         let webhooks = alerts::Webhook::all(&settings)?;
         settings.web.token_file.get_or_insert_with(|| settings.data.join("token"));
         settings.web.limits.body = settings.body;
-        let http = HttpServer::bind(&settings.listen, "--set monitor.listen=", settings.web.clone()).await?;
+        let http = HttpServer::bind(&settings.listen, HTTP, settings.web.clone()).await?;
         // The other half of the connections is for pages that come, and for everything else.
         let connections = switchboard_web::max_connections(settings.web.limits.connections);
         settings.feed_clients = settings.feed_clients.min(connections / 2).max(1);
@@ -75,7 +76,9 @@ impl Monitor {
         }
         let token = http.token().or(settings.web.token.as_ref()).cloned();
         let collect = settings.collect.clone().map(|endpoint| {
-            zmq::bind(&endpoint, token.clone()).map_err(|source| StartError::Collect { endpoint, source })
+            let services = settings.web.services.clone();
+            Collecting::bind(&endpoint, token.clone(), services)
+                .map_err(|source| StartError::Collect { endpoint, source })
         });
         let collect = collect.transpose()?;
         let path = settings.data.clone();
@@ -94,10 +97,10 @@ impl Monitor {
         self.http.addresses()
     }
 
-    /// Returns the endpoint for senders, if there is one.
+    /// Returns the endpoint for senders, if there is one and it is listened on.
     #[must_use]
     pub fn collect_endpoint(&self) -> Option<String> {
-        self.collect.as_ref()?.last_endpoint().map(|endpoint| endpoint.to_string())
+        self.collect.as_ref()?.endpoint()
     }
 
     /// The token that page, API and collector ask for beyond loopback, if they can be reached from there.
@@ -107,7 +110,10 @@ impl Monitor {
     }
 
     /// Serves until `shutdown` is ready. Everything that was taken is on the disk when this returns.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+    ///
+    /// # Errors
+    /// The disk has not taken everything, and the rest is lost.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), Unwritten> {
         let Monitor { hub, alerts, webhooks, http, collect, .. } = self;
         let mut ending = hub.ending.subscribe();
         let end = async move { drop(ending.wait_for(|ending| *ending).await) };
@@ -116,7 +122,7 @@ impl Monitor {
         let mut working = JoinSet::new();
         working.spawn(hub.clone().run_clock());
         if let Some(socket) = collect {
-            working.spawn(zmq::run(hub.clone(), socket));
+            working.spawn(socket.run(hub.clone()));
         }
         let (connected, client) = watch::channel(None);
         if let Some(url) = hub.settings.broker.clone() {
@@ -130,9 +136,9 @@ impl Monitor {
         // It ends by itself, within seconds.
         let _ = alerting.await;
         working.shutdown().await;
-        let closed = spawn_blocking(move || hub.history.close()).await;
-        if let Err(error) = closed {
+        spawn_blocking(move || hub.history.close()).await.unwrap_or_else(|error| {
             tracing::error!("the history was not closed: {error}");
-        }
+            Ok(())
+        })
     }
 }

@@ -45,7 +45,7 @@ pub enum Refusal {
         limit: f64,
     },
     /// Older than what is kept.
-    #[error("it is {seconds} s old; samples are kept for {limit} s")]
+    #[error("it is {seconds} s old; samples are kept for {limit} s{}", unit(*seconds))]
     Old {
         /// The age.
         seconds: i64,
@@ -69,6 +69,12 @@ pub enum Refusal {
     },
 }
 
+/// A hint for senders of seconds since 1970: read as milliseconds, these are days of January 1970.
+fn unit(age: i64) -> &'static str {
+    const DECADES: i64 = 30 * 365 * 86_400;
+    if age > DECADES { " (a number is read as milliseconds since 1970: is this one in seconds?)" } else { "" }
+}
+
 impl Refusal {
     /// The names of the reasons, in the order of [`Refusal::index`].
     pub const REASONS: [&'static str; 10] =
@@ -89,5 +95,19 @@ impl Refusal {
             Refusal::SeriesRate { .. } => 8,
             Refusal::Skipped => 9,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_in_seconds_is_told_that_it_is_read_as_milliseconds() {
+        let text = |seconds| Refusal::Old { seconds, limit: 60 }.to_string();
+        assert_eq!(text(61), "it is 61 s old; samples are kept for 60 s");
+        assert!(
+            text(1_794_069_055).ends_with("(a number is read as milliseconds since 1970: is this one in seconds?)")
+        );
     }
 }

@@ -14,6 +14,26 @@ pub(crate) const MEM: f64 = 64_000_000.0;
 /// The last millisecond of the year 9999.
 const LATEST: i64 = 253_402_300_799_999;
 
+/// The byte order mark of UTF-8.
+pub(crate) const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// An error of the JSON library, with the types of the format in place of those of this program.
+pub(crate) fn in_words(error: &serde_json::Error) -> String {
+    const WORDS: [(&str, &str); 3] = [
+        ("f64", "a number"),
+        ("u32", "a whole number from 0 to 4294967295"),
+        ("i32", "a whole number from -2147483648 to 2147483647"),
+    ];
+    let text = error.to_string();
+    // The last occurrence: the text before it may quote the sender.
+    let Some((before, expected)) = text.rsplit_once(", expected ") else { return text };
+    let (name, place) = expected.split_once(" at line ").unwrap_or((expected, ""));
+    match WORDS.iter().find(|(own, _)| *own == name) {
+        Some((_, words)) => format!("{before}, expected {words} at line {place}"),
+        None => text,
+    }
+}
+
 /// One measurement of one process, checked. The texts are parts of the message, where they can be.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample<'a> {
@@ -51,7 +71,8 @@ impl<'a> Sample<'a> {
     /// # Errors
     /// The first thing that is wrong with it.
     pub fn parse(bytes: &'a [u8]) -> Result<Sample<'a>, Refusal> {
-        let written: Written<'a> = serde_json::from_slice(bytes).map_err(|error| Refusal::Json(error.to_string()))?;
+        let bytes = bytes.strip_prefix(BOM).unwrap_or(bytes);
+        let written: Written<'a> = serde_json::from_slice(bytes).map_err(|error| Refusal::Json(in_words(&error)))?;
         written.check()
     }
 
@@ -85,6 +106,7 @@ impl<'a> Sample<'a> {
 
 /// As it is written.
 #[derive(serde::Deserialize)]
+#[serde(expecting = "an object with `timestamp`, `cpu` and `mem`")]
 pub(crate) struct Written<'a> {
     #[serde(borrow)]
     color: Option<Text<'a>>,
@@ -265,6 +287,29 @@ mod tests {
         };
         assert_eq!((of(TEXT - 1), of(TEXT)), (Ok(TEXT - 1), Ok(TEXT)));
         assert_eq!(of(TEXT + 1), Err(Refusal::Text { field: "color", length: TEXT + 1, limit: TEXT }));
+    }
+
+    #[test]
+    fn a_wrong_type_is_told_in_the_words_of_the_format() {
+        let why = |text: &str| match Sample::parse(text.as_bytes()) {
+            Err(Refusal::Json(why)) => why,
+            other => panic!("{text}: {other:?}"),
+        };
+        for (text, expected) in [
+            ("7", "expected an object with `timestamp`, `cpu` and `mem` at line 1 column 1"),
+            (r#"{"pid": -1}"#, "expected a whole number from 0 to 4294967295 at line 1 column 10"),
+            (r#"{"cpu": "1"}"#, "expected a number at line 1 column 11"),
+            (r#"{"ended": 2147483648}"#, "expected a whole number from -2147483648 to 2147483647 at line 1 column 20"),
+            (r#"{"color": []}"#, "expected a text at line 1 column 12"),
+        ] {
+            assert!(why(text).ends_with(expected), "{text}: {}", why(text));
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_before_a_sample_is_passed_over() {
+        let with_mark = [BOM, PLAIN.as_bytes()].concat();
+        assert_eq!(Sample::parse(&with_mark), Sample::parse(PLAIN.as_bytes()));
     }
 
     #[test]

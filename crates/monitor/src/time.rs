@@ -27,6 +27,9 @@ impl Millis {
     /// Also whether it has an offset.
     pub(crate) fn parse_with_zone(text: &str) -> Option<(Millis, bool)> {
         const PARSER: DateTimeParser = DateTimeParser::new();
+        if !has_offset_within_a_day(text) {
+            return None;
+        }
         let (time, has_zone) = match PARSER.parse_timestamp(text) {
             Ok(time) => (time, true),
             Err(_) => (Offset::UTC.to_timestamp(PARSER.parse_datetime(text).ok()?).ok()?, false),
@@ -66,6 +69,14 @@ impl Millis {
     }
 }
 
+/// Returns false for an offset of 24 hours or more, which the parser takes up to 25, and ISO 8601 does not know.
+fn has_offset_within_a_day(text: &str) -> bool {
+    // Behind the date, which has hyphens of its own.
+    let offset = text.get(10..).and_then(|time| time.rfind(['+', '-']).map(|at| &time[at + 1..]));
+    let hours = offset.and_then(|offset| offset.get(..2)?.parse::<u8>().ok());
+    hours.is_none_or(|hours| hours < 24)
+}
+
 /// A duration as differences of times are.
 pub(crate) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
@@ -94,10 +105,22 @@ mod tests {
             ("2026-01-02 03:04:05.678", 1_767_323_045_678),
             ("2026-01-02T04:34:05.678+01:30", 1_767_323_045_678),
             ("1970-01-01T00:00:00Z", 0),
+            ("1970-01-02T00:59:00+23:59", 3_600_000),
+            ("1970-01-01T00:00:00-23:59", 86_340_000),
         ] {
             assert_eq!(Millis::parse(text), Some(Millis(millis)), "{text}");
         }
-        for text in ["", "now", "2026-13-02T03:04:05Z", "1969-12-31T23:59:59Z", "2026-01-02T25:00:00Z", "12:00"] {
+        for text in [
+            "",
+            "now",
+            "2026-13-02T03:04:05Z",
+            "1969-12-31T23:59:59Z",
+            "2026-01-02T25:00:00Z",
+            "12:00",
+            "2026-01-02T03:04:05+25:00",
+            "2026-01-02T03:04:05-24:00",
+            "2026-01-02T03:04:05+2400",
+        ] {
             assert_eq!(Millis::parse(text), None, "{text}");
         }
     }

@@ -173,7 +173,7 @@ async fn pauses_from_nothing_to_a_day_are_allowed() {
         let mut settings = settings(directory.path());
         (settings.alert_interval, settings.alert_repeat) = (pause, pause);
         let monitor = Monitor::bind(settings).await.unwrap_or_else(|error| panic!("{pause:?}: {error}"));
-        monitor.run(async {}).await;
+        monitor.run(async {}).await.expect("all is written");
     }
     for pause in [day + Duration::from_nanos(1), Duration::MAX] {
         assert!(bind_error(|settings| settings.alert_interval = pause).await.contains("alert-interval"));

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use switchboard_monitor::report::{Error, Options};
 use switchboard_monitor::{Millis, Settings, Token, agent, own};
-use switchboard_sockets::{Options as SocketOptions, Security, Sub};
+use switchboard_sockets::{Event, Options as SocketOptions, Security, Sub};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
@@ -128,6 +128,14 @@ async fn a_token_is_said_over_http_and_over_zmq() {
     let message = timeout(PATIENCE, subscriber.recv()).await.expect("in time").expect("a message");
     assert!(String::from_utf8_lossy(message.data()).contains("\"plain\""), "{message:?}");
     drop(reporting);
+    let reporting = own::report(&Options { token: Some("wrong".into()), ..options(&way, "plain") }).expect("measured");
+    // The attempt has failed once the other side says so.
+    let mut events = subscriber.events();
+    let failed = async { while !matches!(events.next().await, Some(Event::HandshakeFailed { .. })) {} };
+    timeout(PATIENCE, failed).await.expect("it is refused");
+    let outcome = tokio::task::spawn_blocking(|| reporting.end(0)).await.expect("no panic").expect("an outcome");
+    let problem = outcome.problem.expect("a problem");
+    assert!(problem.contains("the token of SWITCHBOARD_TOKEN is not the collector's"), "{problem}");
 }
 
 #[tokio::test]

@@ -40,10 +40,10 @@ impl Drop for OpenConnection {
     }
 }
 
-/// Limit of the native port's sockets: a part of the open files, at most half of them, stays for others.
-pub(crate) fn connection_limit(open_files: u64) -> usize {
+/// Limit of the native port's sockets: a part of the open files, at most half of them, stays for others, and at least what they need.
+pub(crate) fn connection_limit(open_files: u64, reserved: usize) -> usize {
     let files = usize::try_from(open_files).unwrap_or(usize::MAX);
-    (files - RESERVE.min(files / 2)).max(1)
+    files.saturating_sub(RESERVE.min(files / 2).max(reserved)).max(1)
 }
 
 /// Returns true if so few sockets contradict the setting `connections`. Its default is nobody's wish, so it counts only where less
@@ -77,14 +77,17 @@ mod tests {
 
     #[test]
     fn a_part_of_the_open_files_is_kept_for_others() {
-        assert_eq!(connection_limit(20_512), 20_000);
-        assert_eq!(connection_limit(1025), 513);
-        assert_eq!(connection_limit(1024), 512);
-        assert_eq!(connection_limit(1023), 512);
-        assert_eq!(connection_limit(256), 128);
-        assert_eq!(connection_limit(1), 1);
-        assert_eq!(connection_limit(0), 1);
-        assert_eq!(connection_limit(u64::MAX), usize::MAX - RESERVE);
+        assert_eq!(connection_limit(20_512, 0), 20_000);
+        assert_eq!(connection_limit(1025, 0), 513);
+        assert_eq!(connection_limit(1024, 0), 512);
+        assert_eq!(connection_limit(1023, 0), 512);
+        assert_eq!(connection_limit(256, 0), 128);
+        for (reserved, limit) in [(127, 128), (128, 128), (129, 127), (255, 1), (256, 1), (257, 1)] {
+            assert_eq!(connection_limit(256, reserved), limit, "{reserved}");
+        }
+        assert_eq!(connection_limit(1, 0), 1);
+        assert_eq!(connection_limit(0, 0), 1);
+        assert_eq!(connection_limit(u64::MAX, 0), usize::MAX - RESERVE);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use switchboard_driver::quantity::{plural, show_size};
-use switchboard_web::{BindError, HttpServer, Token, bind_all};
+use switchboard_web::{BindError, HttpServer, Listeners, Missing, Purpose, Token, open_files};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::sync::{Semaphore, oneshot};
@@ -24,12 +24,17 @@ use tokio::time::{Instant, timeout, timeout_at};
 /// Connections that were told to stop at once only have to notice.
 const STOP: Duration = Duration::from_secs(1);
 
+/// One native address is enough for a broker: STOMP is spoken there as well, and nothing of it waits for HTTP.
+const NATIVE: Purpose = Purpose { service: "broker", protocol: "native", option: "--listen ", is_required: true };
+const STOMP: Purpose = Purpose { protocol: "stomp", option: "--stomp ", is_required: false, ..NATIVE };
+const HTTP: Purpose = Purpose { protocol: "http", option: "--http ", is_required: false, ..NATIVE };
+
 /// A broker that listens, and serves from [`Server::run`] on.
 #[derive(Debug)]
 pub struct Server {
     settings: Settings,
-    native: Vec<TcpListener>,
-    stomp: Vec<TcpListener>,
+    native: Listeners,
+    stomp: Listeners,
     http: HttpServer,
     arrivals: (Sender<Arrival>, Receiver<Arrival>),
     rules: ChannelRules,
@@ -56,18 +61,15 @@ pub enum RunError {
 }
 
 impl Server {
-    /// Listens on all addresses of the settings.
+    /// Listens on all addresses of the settings. One that cannot be listened on is tried again while the server runs.
     ///
     /// # Errors
-    /// If one of them cannot be listened on.
+    /// If none of the native ones can be listened on.
     pub async fn bind(settings: Settings) -> Result<Server, BindError> {
         // A connection is a file; the usual 1024 are few.
-        let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or_else(|error| {
-            tracing::warn!("cannot raise the number of open files: {error}");
-            rlimit::Resource::NOFILE.get_soft().unwrap_or(1024)
-        });
+        let files = open_files();
         let allowed = settings.limits.connections;
-        let sockets = connection_limit(files);
+        let sockets = connection_limit(files, settings.reserved_files);
         if is_worth_a_warning(sockets, allowed) {
             tracing::warn!(
                 "at most {sockets} connections, though `connections` allows {allowed}: \
@@ -83,29 +85,23 @@ impl Server {
                 plural(allowed, "connection")
             );
         }
-        let native = bind_all(&settings.listen, "--listen ").await?;
-        let stomp = bind_all(&settings.stomp, "--stomp ").await?;
-        for listener in native.iter().chain(&stomp) {
-            set_receive_buffer(listener, settings.receive_buffer);
-            if !settings.limits.write_timeout.is_zero()
-                && let Err(error) = ask_within(listener, settings.limits.write_timeout)
-            {
-                tracing::debug!("peers that do not read are asked as rarely as the system likes: {error}");
-            }
-        }
-        let http = HttpServer::bind(&settings.http, "--http ", settings.web.clone()).await?;
+        let services = &settings.web.services;
+        let native = Listeners::bind(&settings.listen, NATIVE, services).await?;
+        let stomp = Listeners::bind(&settings.stomp, STOMP, services).await?;
+        native.bound().iter().chain(stomp.bound()).for_each(|listener| set_options(listener, &settings));
+        let http = HttpServer::bind(&settings.http, HTTP, settings.web.clone()).await?;
         let rules = ChannelRules::new(settings.rules.clone());
         Ok(Server { settings, native, stomp, http, arrivals: arrivals(), rules, probe: Probe::new(), sockets })
     }
 
     /// Addresses of the native protocol.
     pub fn native_addresses(&self) -> Vec<SocketAddr> {
-        addresses(&self.native)
+        self.native.addresses()
     }
 
     /// Addresses of STOMP, beside those of the native protocol.
     pub fn stomp_addresses(&self) -> Vec<SocketAddr> {
-        addresses(&self.stomp)
+        self.stomp.addresses()
     }
 
     /// Addresses of health, metrics, status.
@@ -172,8 +168,13 @@ impl Server {
         let acceptor = Arc::new(Acceptor::new(context, open, &settings, alive));
         let web_sockets = Arc::downgrade(&acceptor);
         let mut accepting = JoinSet::new();
-        for listener in native.into_iter().chain(stomp) {
-            accepting.spawn(acceptor.clone().run(listener));
+        for (listeners, missing) in [native.into_parts(), stomp.into_parts()] {
+            for listener in listeners {
+                accepting.spawn(acceptor.clone().run(listener));
+            }
+            if !missing.is_empty() {
+                accepting.spawn(accept_late(missing, acceptor.clone(), settings.clone()));
+            }
         }
         accepting.spawn(acceptor.clone().run_arrivals(arrivals));
         accepting.spawn(acceptor.clone().run_handshakes());
@@ -217,6 +218,16 @@ impl Server {
     }
 }
 
+/// Sets options that connections have from their listener.
+fn set_options(listener: &TcpListener, settings: &Settings) {
+    set_receive_buffer(listener, settings.receive_buffer);
+    if !settings.limits.write_timeout.is_zero()
+        && let Err(error) = ask_within(listener, settings.limits.write_timeout)
+    {
+        tracing::debug!("peers that do not read are asked as rarely as the system likes: {error}");
+    }
+}
+
 /// Connections have their listener's buffer from the first packet on, which a window's scale depends on.
 fn set_receive_buffer(listener: &TcpListener, bytes: usize) {
     if bytes > 0
@@ -226,6 +237,12 @@ fn set_receive_buffer(listener: &TcpListener, bytes: usize) {
     }
 }
 
-fn addresses(listeners: &[TcpListener]) -> Vec<SocketAddr> {
-    listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+/// Accepts on addresses that were missing at first, for ever.
+async fn accept_late(mut missing: Missing, acceptor: Arc<Acceptor>, settings: Settings) {
+    let mut accepting = JoinSet::new();
+    loop {
+        let listener = missing.next().await;
+        set_options(&listener, &settings);
+        accepting.spawn(acceptor.clone().run(listener));
+    }
 }

@@ -36,6 +36,8 @@ pub struct Settings {
     pub receive_buffer: usize,
     /// Time limit for writing pending output at shutdown.
     pub drain: Duration,
+    /// Open files that others of this process need, at least: the native port's connections do not take them.
+    pub reserved_files: usize,
 }
 
 impl Default for Settings {
@@ -55,6 +57,7 @@ impl Default for Settings {
             send_buffer: 1 << 20,
             receive_buffer: 256 << 10,
             drain: Duration::from_secs(5),
+            reserved_files: 0,
         }
     }
 }

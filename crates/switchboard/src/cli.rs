@@ -137,7 +137,7 @@ pub(crate) struct ConfigArgs {
 pub(crate) enum ConfigAction {
     /// Read a configuration file, and say whether it is right.
     Check {
-        /// The file.
+        /// The file; - for the standard input.
         file: PathBuf,
         /// Print {"file", "right", "without_effect"}, and "problem" if it is wrong.
         #[arg(long, short = 'j')]

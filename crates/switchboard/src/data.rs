@@ -8,9 +8,10 @@ mod renderer;
 pub(crate) use renderer::renderer_folder;
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
+use sha2::{Digest, Sha256};
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder};
-use std::io::{self, ErrorKind};
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -21,6 +22,8 @@ const STICKY: u32 = 0o1000;
 
 /// Rows of root.
 const OF_ROOT: &str = "/var/lib/switchboard/rows";
+/// Bytes of the longest name there; a file system allows 255.
+const LONGEST_NAME: usize = 200;
 
 const REMEDY: &str = "name another one with --data DIR or SWITCHBOARD_DATA";
 
@@ -69,9 +72,42 @@ pub(crate) fn rows_folder(chosen: Option<&Path>) -> Result<PathBuf, DataError> {
     }
     let name = match chosen {
         None => "default".to_owned(),
-        Some(_) => percent_encode(directory.as_os_str().as_encoded_bytes(), NON_ALPHANUMERIC).to_string(),
+        Some(_) => name_of(&directory),
     };
     Ok(Path::new(OF_ROOT).join(name))
+}
+
+/// Returns the name of a data directory's folder among those of root: the directory, percent-encoded; the end of a long one, and
+/// a hash of all of it.
+fn name_of(directory: &Path) -> String {
+    let bytes = directory.as_os_str().as_encoded_bytes();
+    let name = percent_encode(bytes, NON_ALPHANUMERIC).to_string();
+    if name.len() <= LONGEST_NAME {
+        return name;
+    }
+    let hash: String = Sha256::digest(bytes).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    format!("{hash}-{}", &name[name.len() - (LONGEST_NAME - hash.len() - 1)..])
+}
+
+/// Notes the data directory in the folder of a private PostgreSQL's rows, so that an operator finds folders of directories that are
+/// gone.
+pub(crate) fn note_owner(folder: &Path, chosen: Option<&Path>) {
+    let Ok(directory) = directory(chosen) else { return };
+    if folder.starts_with(&directory) {
+        return;
+    }
+    // The folder is another user's: what stands there already is neither followed nor changed.
+    let path = folder.join("data-directory");
+    let made = OpenOptions::new().write(true).create_new(true).open(&path);
+    let written = made.and_then(|mut file| {
+        let bytes = directory.as_os_str().as_encoded_bytes();
+        file.write_all(bytes).and_then(|()| file.write_all(b"\n"))
+    });
+    if let Err(error) = written
+        && error.kind() != ErrorKind::AlreadyExists
+    {
+        tracing::debug!("cannot write {}: {error}", path.display());
+    }
 }
 
 /// Makes a service's folder in the data directory, where it is missing, and checks that it is ours alone.
@@ -155,6 +191,32 @@ mod tests {
         assert_eq!(found(None, &all[2..]).as_deref(), Some("/me/.local/state/switchboard"));
         assert_eq!(found(None, &[]), None);
         assert_eq!(found(None, &[("HOME", "relative"), ("XDG_STATE_HOME", "relative")]), None);
+    }
+
+    #[test]
+    fn a_long_data_directory_has_a_folder_of_a_short_name_and_each_its_own() {
+        // The name of a slash has three bytes.
+        let path = |length: usize| PathBuf::from(format!("/{}", "a".repeat(length - 3)));
+        assert_eq!(name_of(&path(200)), format!("%2F{}", "a".repeat(197)));
+        let [one, other] = [name_of(&path(201)), name_of(&path(202))];
+        assert_eq!((one.len(), other.len()), (LONGEST_NAME, LONGEST_NAME));
+        assert!(one != other && one.ends_with("aaa"), "{one}");
+        let deep = PathBuf::from(format!("/{}", "\u{e9}".repeat(2000)));
+        assert_eq!(name_of(&deep).len(), LONGEST_NAME);
+    }
+
+    #[test]
+    fn a_folder_elsewhere_says_which_data_directory_it_is_of() {
+        let base = tempfile::tempdir().unwrap();
+        let (folder, data) = (base.path().join("folder"), base.path().join("data"));
+        fs::create_dir(&folder).unwrap();
+        let read = || fs::read_to_string(folder.join("data-directory")).unwrap();
+        note_owner(&folder, Some(&data));
+        assert_eq!(read(), format!("{}\n", data.display()));
+        note_owner(&folder, Some(Path::new("/other")));
+        assert_eq!(read(), format!("{}\n", data.display()), "what stands there is not changed");
+        note_owner(&data.join("rows"), Some(&data));
+        assert!(!data.exists());
     }
 
     #[test]

@@ -20,7 +20,6 @@ mod units;
 
 mod client;
 mod lines;
-mod stomp;
 mod stop;
 
 mod admin;
@@ -50,6 +49,7 @@ use cli::{Cli, Command, ConfigAction, ConfigArgs};
 use config::{Settings, Started};
 use serde_json::json;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use up::Chosen;
 
@@ -115,12 +115,12 @@ fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command.unwrap_or(Command::Up(cli.up)) {
         // Its exit code is that of the command that it runs.
         Command::Agent(args) => return agent::run(args),
-        Command::Up(args) => up::run(Chosen::All, args.ready_file.as_deref(), || args.chosen.settings()),
-        Command::Broker(args) => up::run(Chosen::Broker, args.ready_file.as_deref(), || args.chosen.settings()),
-        Command::Monitor(args) => monitor::run(&args),
-        Command::Rows(args) => return rows::run(&args),
-        Command::News(args) => return news::run(&args),
-        Command::Render(args) => news::render(&args),
+        Command::Up(args) => up::run(Chosen::All, args.ready_file.clone(), move || args.chosen.settings()),
+        Command::Broker(args) => up::run(Chosen::Broker, args.ready_file.clone(), move || args.chosen.settings()),
+        Command::Monitor(args) => monitor::run(args),
+        Command::Rows(args) => return rows::run(args),
+        Command::News(args) => return news::run(*args),
+        Command::Render(args) => news::render(args),
         Command::Config(args) => config(&args),
         Command::Listen(args) => return block_on(listen::run(&args)),
         Command::Send(args) => return block_on(send::run(&args)),
@@ -148,7 +148,8 @@ fn config(args: &ConfigArgs) -> Result<()> {
     };
     let mut settings = Settings::default();
     let of_file = |checked: Result<()>| checked.with_context(|| file.display().to_string());
-    let read = settings.read_file(file);
+    let is_input = ["-", "/dev/stdin"].iter().any(|name| Path::new(name) == file);
+    let read = if is_input { settings.read_input() } else { settings.read_file(file) };
     let read = read.and_then(|()| of_file(settings.check().and_then(|()| settings.check_together(Started::ALL))));
     let read = read.map_err(output::UsageError::of);
     if let (Err(problem), true) = (&read, *json) {

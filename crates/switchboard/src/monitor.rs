@@ -82,6 +82,6 @@ impl Monitored {
 }
 
 /// Collects until a signal ends it.
-pub(crate) fn run(args: &Monitored) -> Result<()> {
-    up::run(Chosen::Monitor, args.ready_file.as_deref(), || args.settings())
+pub(crate) fn run(args: Monitored) -> Result<()> {
+    up::run(Chosen::Monitor, args.ready_file.clone(), move || args.settings())
 }

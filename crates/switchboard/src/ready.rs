@@ -1,19 +1,24 @@
 //! Signs that the services run: the banner for people, the ready file for programs.
 
+mod file;
+mod lacks;
+
+pub(crate) use file::Ready;
+
 use crate::names::percent;
 use crate::news::Page;
-use crate::output::{self, UsageError};
-use anyhow::{Context, Result, anyhow};
+use crate::output;
+use lacks::Lacks;
 use serde_json::json;
 use std::fmt::Write;
-use std::io::{ErrorKind, IsTerminal};
+use std::io::IsTerminal;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use switchboard_monitor::Monitor;
 use switchboard_news::service::RenderService;
 use switchboard_rows::http::RowsService;
 use switchboard_server::Server;
-use switchboard_web::{ServiceState, Services, Token, reachable};
+use switchboard_web::{LateAddress, Services, Token, reachable};
 
 /// Addresses of the services that run, and why the others do not.
 #[derive(Default)]
@@ -31,21 +36,7 @@ pub(crate) struct Addresses {
     token: Option<Token>,
     data: Option<PathBuf>,
     down: Vec<(&'static str, String)>,
-    degraded: Vec<Degraded>,
-}
-
-/// A service that runs, and lacks something.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Degraded {
-    name: &'static str,
-    lacks: &'static str,
-    reason: String,
-}
-
-impl Degraded {
-    fn line(&self) -> String {
-        format!("  {} RUNS WITHOUT {}: {}\n", self.name, self.lacks.to_uppercase(), self.reason)
-    }
+    lacks: Lacks,
 }
 
 impl Addresses {
@@ -107,23 +98,37 @@ impl Addresses {
         }
     }
 
-    /// Takes the services that lack something from their states, and returns what is to be shown about the changes; `None` if
-    /// there are none.
-    pub(crate) fn set_degraded(&mut self, states: &Services) -> Option<String> {
-        let degraded = |(name, state)| match state {
-            ServiceState::Degraded { lacks, reason } => Some(Degraded { name, lacks, reason }),
-            ServiceState::Running | ServiceState::Down(_) => None,
-        };
-        let now: Vec<Degraded> = states.list().into_iter().filter_map(degraded).collect();
-        if now == self.degraded {
+    /// Takes what services lack from their states, and the addresses that came later. Returns what is to be shown about the changes;
+    /// `None` if there are none.
+    pub(crate) fn follow(&mut self, states: &Services) -> Option<String> {
+        let now = Lacks::of(states);
+        if now == self.lacks {
             return None;
         }
-        let before = std::mem::replace(&mut self.degraded, now);
-        let is_in = |one: &Degraded, all: &[Degraded]| all.iter().any(|other| other.name == one.name);
-        // Another reason of the same outage is in the log.
-        let came = self.degraded.iter().filter(|one| !is_in(one, &before)).map(Degraded::line);
-        let went = before.iter().filter(|one| !is_in(one, &self.degraded));
-        Some(came.chain(went.map(|one| format!("  {} has its {} now\n", one.name, one.lacks))).collect())
+        let changes = now.changes(&self.lacks);
+        now.late.iter().for_each(|late| self.add_late(late));
+        self.lacks = now;
+        Some(changes)
+    }
+
+    fn add_late(&mut self, late: &LateAddress) {
+        if late.protocol == "collect" {
+            self.collect = Some(late.address.clone());
+            return;
+        }
+        let addresses = match (late.service, late.protocol) {
+            ("broker", "native") => &mut self.native,
+            ("broker", "stomp") => &mut self.stomp,
+            ("broker", _) => &mut self.http,
+            ("monitor", _) => &mut self.monitor,
+            ("rows", _) => &mut self.rows,
+            ("news", _) => &mut self.news,
+            _ => &mut self.render,
+        };
+        match late.address.parse() {
+            Ok(address) if !addresses.contains(&address) => addresses.push(address),
+            _ => {}
+        }
     }
 
     /// One line about which services run.
@@ -137,9 +142,7 @@ impl Addresses {
         ];
         let running: Vec<&str> = all.iter().filter(|(_, is_down)| !is_down).map(|(name, _)| *name).collect();
         let down = self.down.iter().map(|(name, reason)| format!("; {name} does not run: {reason}"));
-        let degraded =
-            self.degraded.iter().map(|one| format!("; {} runs without {}: {}", one.name, one.lacks, one.reason));
-        format!("running: {}{}", running.join(", "), down.chain(degraded).collect::<String>())
+        format!("running: {}{}{}", running.join(", "), down.collect::<String>(), self.lacks.summary())
     }
 
     fn banner(&self) -> String {
@@ -185,8 +188,7 @@ impl Addresses {
         for (name, reason) in &self.down {
             let _ = writeln!(text, "  {name} DOES NOT RUN, and is tried again: {reason}");
         }
-        text.extend(self.degraded.iter().map(Degraded::line));
-        text + &self.warnings()
+        text + &self.lacks.lines() + &self.warnings()
     }
 
     /// Returns the query that logs a browser in at a page. A log keeps what is printed to it: the token is shown to
@@ -243,65 +245,9 @@ impl Addresses {
             let down = self.down.iter().map(|(name, reason)| ((*name).to_owned(), json!(reason)));
             addresses["down"] = serde_json::Value::Object(down.collect());
         }
-        if !self.degraded.is_empty() {
-            let degraded = self
-                .degraded
-                .iter()
-                .map(|one| (one.name.to_owned(), json!({ "lacks": one.lacks, "reason": one.reason })));
-            addresses["degraded"] = serde_json::Value::Object(degraded.collect());
-        }
+        self.lacks.put(&mut addresses);
         addresses
     }
-}
-
-/// Tells people by the banner, and programs by a file.
-#[derive(Clone)]
-pub(crate) struct Ready(Option<PathBuf>);
-
-impl Ready {
-    /// Removes the file of an earlier run, which would say too early that this one listens.
-    pub(crate) fn begin(file: Option<&Path>) -> Result<Ready> {
-        if let Some(path) = file {
-            if std::fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
-                let text = "it is no regular file, and would be replaced by one; give --ready-file another path";
-                return Err(UsageError::of(anyhow!("{}: {text}", path.display())));
-            }
-            match std::fs::remove_file(path) {
-                Err(error) if error.kind() != ErrorKind::NotFound => {
-                    return Err(error).with_context(|| format!("cannot remove the old {}", path.display()));
-                }
-                _ => {}
-            }
-        }
-        Ok(Ready(file.map(Path::to_owned)))
-    }
-
-    /// Says what runs. Once more when a further service does.
-    pub(crate) fn tell(&self, addresses: &Addresses) -> Result<()> {
-        output::banner(&addresses.banner());
-        self.write(addresses)
-    }
-
-    /// Shows a change of what services lack.
-    pub(crate) fn tell_change(&self, change: &str, addresses: &Addresses) -> Result<()> {
-        if !change.is_empty() {
-            output::banner(change);
-        }
-        self.write(addresses)
-    }
-
-    fn write(&self, addresses: &Addresses) -> Result<()> {
-        let Some(path) = &self.0 else { return Ok(()) };
-        write(path, &addresses.json()).with_context(|| format!("cannot write {}", path.display()))
-    }
-}
-
-/// Through a rename, so that whoever waits for the file never finds half of it.
-fn write(path: &Path, addresses: &serde_json::Value) -> std::io::Result<()> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".{}", std::process::id()));
-    std::fs::write(&temporary, format!("{addresses}\n"))?;
-    std::fs::rename(&temporary, path)
 }
 
 /// The addresses that can be opened. `[::1]` is not shown where 127.0.0.1 is.

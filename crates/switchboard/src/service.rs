@@ -2,13 +2,9 @@
 
 use crate::output;
 use anyhow::Result;
-use std::time::Duration;
+use switchboard_web::{FIRST_RETRY, LAST_RETRY};
 use tokio::sync::watch;
 use tokio::time::sleep;
-
-/// Waits between two tries to start a service: doubled from the first to the last.
-const FIRST_RETRY: Duration = Duration::from_secs(1);
-const LAST_RETRY: Duration = Duration::from_secs(30);
 
 /// Tells services to stop.
 #[derive(Clone)]
@@ -72,6 +68,7 @@ pub(crate) async fn retry<T>(
 mod tests {
     use super::*;
     use std::future::pending;
+    use std::time::Duration;
     use tokio::time::timeout;
 
     #[tokio::test]

@@ -4,6 +4,7 @@ use crate::output::note;
 use anyhow::{Context, Result};
 use std::fs::File;
 use std::future::pending;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -50,13 +51,8 @@ impl Signals {
     }
 
     /// Returns at the first wish to stop, and says so; one that comes later ends the process there and then.
-    pub(crate) async fn stop(mut self, stopping: &str, reload: impl Fn()) {
-        loop {
-            match self.next().await {
-                Wish::Stop(_) => break,
-                Wish::Reload => reload(),
-            }
-        }
+    pub(crate) async fn stop(mut self, stopping: &str, reload: impl AsyncFn()) {
+        until_stop(async || self.next().await, reload).await;
         let first = Instant::now();
         note(format_args!("{stopping}"));
         tokio::spawn(async move {
@@ -89,10 +85,70 @@ impl Signals {
     }
 }
 
+/// Reloads at each wish, until the wish to stop. A stop waits for no reload: the file may lie on a disk that does not answer. Wishes
+/// that come during a reload are one more reload.
+async fn until_stop(mut next: impl AsyncFnMut() -> Wish, reload: impl AsyncFn()) {
+    let mut is_wanted = false;
+    loop {
+        if !std::mem::take(&mut is_wanted) && matches!(next().await, Wish::Stop(_)) {
+            return;
+        }
+        let mut reloading = pin!(reload());
+        loop {
+            tokio::select! {
+                biased;
+                wish = next() => match wish {
+                    Wish::Stop(_) => return,
+                    Wish::Reload => is_wanted = true,
+                },
+                () = &mut reloading => break,
+            }
+        }
+    }
+}
+
 /// Whether the process was started with this signal ignored; false where the system does not tell.
 fn is_ignored(kind: SignalKind) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
     mask & (1 << (kind.as_raw_value() - 1)) != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+    use tokio::sync::mpsc::unbounded_channel;
+
+    #[tokio::test]
+    async fn a_stop_waits_for_no_reload_that_takes_long() {
+        let (sender, mut wishes) = unbounded_channel();
+        sender.send(Wish::Reload).expect("a receiver");
+        let reload = async || {
+            sender.send(Wish::Stop(15)).expect("a receiver");
+            pending::<()>().await;
+        };
+        until_stop(async || wishes.recv().await.expect("a sender"), reload).await;
+    }
+
+    #[tokio::test]
+    async fn wishes_to_reload_that_come_during_a_reload_are_one_more() {
+        let (sender, mut wishes) = unbounded_channel();
+        let reloads = Cell::new(0);
+        sender.send(Wish::Reload).expect("a receiver");
+        let reload = async || {
+            reloads.set(reloads.get() + 1);
+            if reloads.get() == 1 {
+                (0..3).for_each(|_| sender.send(Wish::Reload).expect("a receiver"));
+                // The wishes are taken meanwhile.
+                tokio::task::yield_now().await;
+            } else {
+                sender.send(Wish::Stop(15)).expect("a receiver");
+                pending::<()>().await;
+            }
+        };
+        until_stop(async || wishes.recv().await.expect("a sender"), reload).await;
+        assert_eq!(reloads.get(), 2);
+    }
 }

@@ -1,5 +1,7 @@
 //! `switchboard up`, `broker`, `monitor`, `rows`, `news` and `render`: the services, until a signal ends them.
 
+mod files;
+mod keep;
 mod reload;
 mod tell;
 
@@ -9,22 +11,22 @@ use crate::log::Log;
 use crate::manager::{self, Manager};
 use crate::memory;
 use crate::news::{Page, Renderers, bind_page, bind_render};
-use crate::output::{self, UsageError, note};
+use crate::output::{UsageError, note};
 use crate::ready::{Addresses, Ready};
 use crate::rows;
-use crate::service::{Stop, retry};
+use crate::service::Stop;
 use crate::signals::Signals;
-use crate::stomp;
 use anyhow::{Context, Result, anyhow};
 use std::cell::RefCell;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::PathBuf;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 use switchboard_driver::quantity::show_duration;
 use switchboard_monitor::{Monitor, Pipe, StartError};
 use switchboard_server::{ChannelRules, Connector, Probe, Server, Shutdown};
-use switchboard_web::{BindError, ServiceState, Services as States};
+use switchboard_web::BindError;
 use tell::tell_losses;
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -67,9 +69,16 @@ impl Chosen {
     }
 }
 
+/// Reads the settings.
+type Read = Arc<dyn Fn() -> Result<Settings> + Send + Sync>;
+
 /// Runs services until a signal ends them. `read` gives the settings, at SIGHUP once more.
-pub(crate) fn run(chosen: Chosen, ready_file: Option<&Path>, read: impl Fn() -> Result<Settings>) -> Result<()> {
-    let read = || {
+pub(crate) fn run(
+    chosen: Chosen,
+    ready_file: Option<PathBuf>,
+    read: impl Fn() -> Result<Settings> + Send + Sync + 'static,
+) -> Result<()> {
+    let read: Read = Arc::new(move || {
         let mut settings = read()?;
         if settings.wanted(chosen.started()).is_nothing() {
             let reason = "there is nothing to start: `listen` is empty, and must be at least one HOST:PORT";
@@ -78,13 +87,15 @@ pub(crate) fn run(chosen: Chosen, ready_file: Option<&Path>, read: impl Fn() -> 
         settings.check_together(chosen.started()).map_err(UsageError::of)?;
         settings.share_web()?;
         anyhow::Ok(settings)
-    };
+    });
+    // Before anything can fail: the file of an earlier run says that this one listens.
+    let ready = Ready::begin(ready_file)?;
     let settings = read()?;
     let log = Log::start(&settings.log, settings.log_format);
     for text in settings.without_effect(chosen.started()) {
         tracing::warn!("{text}");
     }
-    let ready = Ready::begin(ready_file)?;
+    let reserved_files = files::needed(settings.wanted(chosen.started()), switchboard_web::open_files())?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
     let result = runtime.block_on(async {
@@ -92,8 +103,9 @@ pub(crate) fn run(chosen: Chosen, ready_file: Option<&Path>, read: impl Fn() -> 
         let signals = Signals::new()?;
         let services = Services {
             chosen,
-            ready,
+            ready: ready.clone(),
             settings: RefCell::new(settings),
+            reserved_files,
             addresses: RefCell::default(),
             connector: watch::Sender::new(None),
             news_connector: watch::Sender::new(None),
@@ -103,13 +115,14 @@ pub(crate) fn run(chosen: Chosen, ready_file: Option<&Path>, read: impl Fn() -> 
             manager: Manager::from_environment(),
         };
         tokio::select! {
-            result = services.run(signals, || services.reload(read, &log)) => result,
+            result = services.run(signals, async || services.reload(read.clone(), &log).await) => result,
             () = log.watch() => Ok(()),
             // In the task that keeps the services: a service that blocks it is not answering either.
             () = manager::watch(&services.manager, || services.answers()) => Ok(()),
         }
     });
     runtime.shutdown_timeout(LEAVING);
+    ready.end();
     result
 }
 
@@ -118,6 +131,8 @@ struct Services {
     ready: Ready,
     /// The settings in force.
     settings: RefCell<Settings>,
+    /// Open files that are not for the broker's connections.
+    reserved_files: usize,
     addresses: RefCell<Addresses>,
     /// The way to this program's broker, once there is one.
     connector: watch::Sender<Option<Connector>>,
@@ -130,16 +145,14 @@ struct Services {
 }
 
 impl Services {
-    async fn run(&self, signals: Signals, reload: impl Fn()) -> Result<()> {
+    async fn run(&self, signals: Signals, reload: impl AsyncFn()) -> Result<()> {
         let settings = self.settings.borrow().clone();
         let (drain, watched) = (settings.server.drain, settings.monitor.clone());
         let started = settings.wanted(self.chosen.started());
-        let served = settings.into_server();
+        let mut served = settings.into_server();
+        served.reserved_files = self.reserved_files;
         let start_broker = async || {
-            let mut served = served.clone();
-            let taken = stomp::leave_out_taken(&mut served.stomp);
-            let server = Server::bind(served).await.map_err(|error| anyhow!("{error}"))?;
-            stomp::warn_of_taken(&taken);
+            let server = Server::bind(served.clone()).await.map_err(|error| anyhow!("{error}"))?;
             // The rules may have changed while it could not start.
             let rules = server.channel_rules();
             rules.set(self.settings.borrow().channel_rules());
@@ -176,6 +189,7 @@ impl Services {
                 () = signals.stop(&stopping, reload) => {}
                 () = stop.clone().requested() => {}
             }
+            self.ready.end();
             self.manager.stopping(drain.saturating_add(CLOSING + LEAVING));
             sender.send_replace(true);
         });
@@ -209,7 +223,7 @@ impl Services {
             let monitor = self.keep("monitor", monitor, start_monitor, Addresses::add_monitor, &stop).await?;
             let Some(monitor) = monitor else { return Ok(()) };
             tokio::select! {
-                () = monitor.run(stop.clone().requested()) => Ok(()),
+                written = monitor.run(stop.clone().requested()) => written.map_err(Into::into),
                 () = async {
                     stop.clone().requested().await;
                     sleep(drain.saturating_add(CLOSING)).await;
@@ -262,68 +276,6 @@ impl Services {
     /// Returns true if this program has a broker of its own, or will have one.
     fn has_broker(&self) -> bool {
         self.settings.borrow().wanted(self.chosen.started()).broker
-    }
-
-    /// Starts a service that is wanted, and notes what comes of it.
-    async fn begin<T>(
-        &self,
-        name: &'static str,
-        is_wanted: bool,
-        start: &impl AsyncFn() -> Result<T>,
-        add: impl Fn(&mut Addresses, &T),
-    ) -> Option<Result<T>> {
-        if !is_wanted {
-            return None;
-        }
-        let first = start().await;
-        match &first {
-            Ok(service) => self.started(name, service, add),
-            Err(error) => self.is_down(name, error),
-        }
-        Some(first)
-    }
-
-    /// Notes why a service does not run.
-    fn is_down(&self, name: &'static str, error: &anyhow::Error) {
-        self.addresses.borrow_mut().set_down(name, error);
-        self.states().set(name, ServiceState::Down(output::reasons(error)));
-    }
-
-    /// Notes a service that runs.
-    fn started<T>(&self, name: &'static str, service: &T, add: impl Fn(&mut Addresses, &T)) {
-        add(&mut self.addresses.borrow_mut(), service);
-        self.states().set_started(name);
-        self.link_pages();
-    }
-
-    /// The services' states, which all of them share.
-    fn states(&self) -> States {
-        self.settings.borrow().web.services.clone()
-    }
-
-    /// The service, as soon as it can be started.
-    async fn keep<T>(
-        &self,
-        name: &'static str,
-        first: Option<Result<T>>,
-        start: impl AsyncFn() -> Result<T>,
-        add: impl Fn(&mut Addresses, &T),
-        stop: &Stop,
-    ) -> Result<Option<T>> {
-        match first {
-            None => Ok(None),
-            Some(Ok(service)) => Ok(Some(service)),
-            Some(Err(error)) => {
-                let changed = |error: &anyhow::Error| {
-                    self.is_down(name, error);
-                    self.tell_reason()
-                };
-                let Some(service) = retry(name, &error, start, changed, stop).await? else { return Ok(None) };
-                self.started(name, &service, add);
-                self.tell()?;
-                Ok(Some(service))
-            }
-        }
     }
 
     /// A monitor that uses this program's broker, if it was told of no other.

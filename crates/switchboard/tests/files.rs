@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Broker, Bystanders, Client, poll, switchboard};
+use common::{BROKER_AND_MONITOR, Broker, Bystanders, Client, Program, poll, switchboard};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
@@ -36,6 +36,42 @@ fn too_few_files_are_mentioned_where_they_take_what_was_asked_for_or_most_of_the
         let mentions = broker.log.all().iter().any(|line| line.contains("though `connections` allows"));
         assert_eq!(mentions, is_mentioned, "{files} {args:?}: {:?}", broker.log.all());
     }
+}
+
+#[test]
+fn a_start_with_fewer_files_than_the_services_need_is_refused_with_their_number() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let start = |files: usize| {
+        let mut shell = Command::new("bash");
+        shell.args(["-c", &format!("ulimit -n {files} && exec \"$0\" \"$@\"")]);
+        let up = switchboard(&["up", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--stomp", ""]);
+        shell.arg(up.get_program()).args(up.get_args()).args(BROKER_AND_MONITOR);
+        shell.args(["--set", "monitor.listen=127.0.0.1:0", "--collect", "tcp://127.0.0.1:0", "--data"]);
+        shell.arg(directory.path().join("data"));
+        shell
+    };
+    for files in [16, 24, 47] {
+        let ended = start(files).output().expect("an end");
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert!(said.contains(&format!("this process may open {files} files, and needs at least 48")), "{said}");
+        assert_eq!(ended.status.code(), Some(1), "{said}");
+    }
+    let ready = directory.path().join("ready.json");
+    let mut program = Program::start(start(48).arg("--ready-file").arg(&ready)).expect("it starts");
+    let text = poll("it is ready", || std::fs::read_to_string(&ready).ok());
+    let ready: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let native = ready["native"][0].as_str().expect("an address");
+    let connections: Vec<TcpStream> = (0..8).map(|_| TcpStream::connect(native).expect("a connection")).collect();
+    for connection in &connections {
+        let mut connection = connection;
+        connection.set_read_timeout(Some(common::PATIENCE)).expect("a timeout");
+        connection.write_all(b"CONNECT\naccept-version:1.2\nhost:a\n\n\0").expect("sent");
+        let mut answer = [0; 9];
+        connection.read_exact(&mut answer).expect("each of eight connections is served");
+        assert_eq!(&answer, b"CONNECTED");
+    }
+    program.signal("-TERM");
+    program.end();
 }
 
 fn answers(broker: &Broker, path: &str) -> Option<String> {

@@ -44,6 +44,25 @@ fn a_hangup_without_a_terminal_reads_the_settings_again() {
 }
 
 #[test]
+fn a_configuration_that_cannot_be_read_to_its_end_changes_nothing_and_holds_up_no_stop() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("my.toml");
+    std::fs::write(&path, "log = 'info'\n").expect("written");
+    let mut broker = through(&["setsid"], &["--config", path.to_str().expect("text")]);
+    std::fs::remove_file(&path).expect("removed");
+    assert!(Command::new("mkfifo").arg(&path).status().expect("mkfifo").success());
+    broker.program.signal("-HUP");
+    broker.log.find(&["the settings stay as they are", "it is no regular file"]);
+    std::fs::remove_file(&path).expect("removed");
+    std::fs::File::create(&path).and_then(|file| file.set_len(1 << 40)).expect("a sparse file");
+    broker.program.signal("-HUP");
+    broker.log.find(&["the settings stay as they are", "it is longer than the limit of 1048576 bytes"]);
+    Client::publisher(&broker).settle();
+    broker.program.signal("-TERM");
+    assert_eq!(broker.program.end().code(), Some(0));
+}
+
+#[test]
 fn a_hangup_under_nohup_is_ignored() {
     let mut broker = through(&["sh", "-c", "trap '' HUP; exec \"$@\"", "sh"], &[]);
     broker.program.signal("-HUP");

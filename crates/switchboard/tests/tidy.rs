@@ -22,7 +22,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("crates/sockets", &["switchboard-driver", "switchboard-wire"]),
     ("crates/sockets/compare", &["switchboard-sockets"]),
     ("crates/monitor/compare", &["switchboard-sockets"]),
-    ("crates/web", &[]),
+    ("crates/web", &["switchboard-driver"]),
     ("crates/child", &[]),
     ("crates/browser-test", &[]),
     ("crates/rows", &["switchboard-child", "switchboard-driver", "switchboard-web"]),

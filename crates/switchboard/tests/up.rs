@@ -5,7 +5,8 @@ mod common;
 use common::{BROKER_AND_MONITOR, Lines, Program, poll, switchboard};
 use serde_json::Value;
 use std::fs::Permissions;
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -45,6 +46,7 @@ impl Up {
     fn stop(mut self) {
         self.program.signal("-TERM");
         assert_eq!(self.program.end().code(), Some(0), "{:?}", self.log.all());
+        assert!(!ready_file(self.directory.path()).exists(), "it says that something listens");
     }
 }
 
@@ -159,6 +161,84 @@ fn a_broker_that_cannot_start_stops_no_monitor_and_is_tried_again() {
     drop(other);
     up.until("the broker runs", |ready| ready["native"][0] == address.as_str());
     up.stop();
+}
+
+/// The addresses that the ready file or a status names as missing.
+fn missing(told: &Value) -> Vec<(&str, &str)> {
+    let all = told["missing"].as_array().into_iter().flatten();
+    all.map(|one| (one["protocol"].as_str().expect("text"), one["address"].as_str().expect("text"))).collect()
+}
+
+#[test]
+fn a_broker_runs_without_addresses_that_others_have_says_so_and_takes_them_as_soon_as_they_are_free() {
+    let ((one, native), (two, http), (three, stomp)) = (taken(), taken(), taken());
+    let free = "127.0.0.3:0";
+    let listen = format!("{free},{native}");
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut command = switchboard(&["broker", "--listen", &listen, "--http", &format!("127.0.0.2:0,{http}")]);
+    command.args(["--stomp", &stomp, "--ready-file"]).arg(ready_file(directory.path())).stderr(Stdio::piped());
+    let mut program = Program::start(&mut command).expect("it starts");
+    let log = Lines::of(program.child.stderr.take().expect("a pipe"));
+    let up = Up { program, log, directory };
+    let ready = up.until("it runs", |_| true);
+    let mut known = missing(&ready);
+    known.sort_unstable();
+    assert_eq!(known, [("http", &*http), ("native", &*native), ("stomp", &*stomp)]);
+    let reason = ready["missing"][0]["reason"].as_str().expect("a reason");
+    assert!(reason.contains("another program listens there") && reason.contains("HOST:PORT"), "{reason}");
+    assert!(ready["degraded"].is_null() && ready["down"].is_null(), "{ready}");
+    let page = ready["http"][0].as_str().expect("an address");
+    let lines = [("native", &native), ("http", &http), ("stomp", &stomp)];
+    for (protocol, address) in lines {
+        up.program
+            .until_contains(&format!("broker DOES NOT LISTEN ON {address} ({protocol}), and tries again: another"));
+        up.log.find(&["ERROR", "broker does not listen on", address, protocol, "another program listens there"]);
+    }
+    let status = switchboard(&["status", "-s", page]).output().expect("an end");
+    let status = String::from_utf8_lossy(&status.stdout).into_owned();
+    assert!(status.contains(&format!("The service broker does not listen on {stomp} (stomp)")), "{status}");
+    let probe = http_get(page, "/readyz");
+    assert!(probe.starts_with("HTTP/1.1 200"), "{probe}");
+    assert!(probe.contains(&format!("broker: not listening on {http} (http), tried again: another")), "{probe}");
+    drop((one, two, three));
+    let ready = up.until("nothing is missing", |ready| ready["missing"].is_null());
+    for (list, address) in lines {
+        assert!(ready[list].as_array().expect("a list").contains(&address.as_str().into()), "{ready}");
+        up.program.until_contains(&format!("broker listens on {address} now ({list})"));
+    }
+    assert!(http_get(&http, "/healthz").contains(" 200 "), "the page is at the late address");
+    let sent = switchboard(&["send", "-s", &native, "/topic/a", "x"]).output().expect("an end");
+    assert!(sent.status.success(), "{}", String::from_utf8_lossy(&sent.stderr));
+    up.stop();
+}
+
+#[test]
+fn a_monitor_runs_without_its_collector_and_takes_the_endpoint_as_soon_as_it_is_free() {
+    let (other, address) = taken();
+    let directory = tempfile::tempdir().expect("a directory");
+    let endpoint = format!("tcp://{address}");
+    let mut command = switchboard(&["monitor", "--listen", "127.0.0.1:0", "--collect", &endpoint, "--ready-file"]);
+    command.arg(ready_file(directory.path())).arg("--data").arg(directory.path().join("data")).stderr(Stdio::piped());
+    let mut program = Program::start(&mut command).expect("it starts");
+    let log = Lines::of(program.child.stderr.take().expect("a pipe"));
+    let up = Up { program, log, directory };
+    let ready = up.until("it runs", |_| true);
+    assert_eq!(missing(&ready), [("collect", &*endpoint)]);
+    up.program
+        .until_contains(&format!("monitor DOES NOT LISTEN ON {endpoint} (collect), and tries again: another program"));
+    drop(other);
+    let ready = up.until("it collects", |ready| ready["missing"].is_null());
+    assert_eq!(ready["collect"], endpoint.as_str());
+    up.stop();
+}
+
+fn http_get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("a connection");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer
 }
 
 #[test]

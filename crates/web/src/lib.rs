@@ -14,6 +14,7 @@
 
 mod addresses;
 mod bind;
+mod listeners;
 
 mod session;
 mod token;
@@ -43,14 +44,15 @@ mod services;
 
 pub use addresses::{reachable, url};
 pub use answering::{Immediate, Later};
-pub use bind::{BindError, bind_all};
+pub use bind::BindError;
 pub use hosts::Hosts;
 pub use limits::{LimitError, Limits};
 pub use line_quota::{LINES, LineQuota};
+pub use listeners::{FIRST_RETRY, LAST_RETRY, Listeners, Missing, Purpose};
 pub use options::Options;
 pub use page::{PageFile, page_file, tagged};
 pub use parts::{parts_body, secured};
-pub use server::{HttpServer, max_connections};
-pub use services::{ServiceState, Services, States};
+pub use server::{HttpServer, max_connections, open_files};
+pub use services::{LateAddress, MissingAddress, ServiceState, Services, States};
 pub use takeover::Takeover;
 pub use token::{ENVIRONMENT, Token, TokenError};

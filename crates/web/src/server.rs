@@ -9,7 +9,7 @@ use crate::errors::raw;
 use crate::stream::Stream;
 use crate::takeover::Takeover;
 use crate::wish::Wish;
-use crate::{BindError, Options, Token, bind_all, navigation};
+use crate::{BindError, Listeners, Missing, Options, Purpose, Token, navigation};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderMap, StatusCode, Uri};
@@ -19,6 +19,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use socket2::SockRef;
+use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -44,36 +45,29 @@ const BUFFER: usize = 128 << 10;
 /// HTTP that listens, and answers from [`HttpServer::serve`] on.
 #[derive(Debug)]
 pub struct HttpServer {
-    listeners: Vec<TcpListener>,
+    listeners: Listeners,
     options: Options,
     immediate: Option<Answerer>,
 }
 
 impl HttpServer {
-    /// Listens on all addresses, which the user chooses by `option` (`--http `, for example). A token is made where one is
-    /// needed and none is given. Raises the soft limit of open files to the hard one.
+    /// Listens on all addresses. One that cannot be listened on is tried again while the server runs, if the purpose does not require it
+    /// or others are left. A token is made where one is needed and none is given. Raises the soft limit of open files to the hard one.
     ///
     /// # Errors
-    /// If an address cannot be listened on, a limit is out of bounds, or a token is needed and cannot be made.
-    pub async fn bind(
-        addresses: &[String],
-        option: &'static str,
-        mut options: Options,
-    ) -> Result<HttpServer, BindError> {
+    /// If the required addresses cannot be listened on, a limit is out of bounds, or a token is needed and cannot be made.
+    pub async fn bind(addresses: &[String], purpose: Purpose, mut options: Options) -> Result<HttpServer, BindError> {
         options.limits.check()?;
-        // The usual soft limit is 1,024 files, of which every connection is one.
-        if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
-            tracing::warn!("cannot raise the number of open files: {error}");
-        }
-        let listeners = bind_all(addresses, option).await?;
-        options.ensure_token(&addresses_of(&listeners))?;
+        open_files();
+        let listeners = Listeners::bind(addresses, purpose, &options.services).await?;
+        options.ensure_token(&listeners.wanted())?;
         Ok(HttpServer { listeners, options, immediate: None })
     }
 
     /// Returns the addresses of its listeners.
     #[must_use]
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        addresses_of(&self.listeners)
+        self.listeners.addresses()
     }
 
     /// The token that clients need, if they need one.
@@ -112,15 +106,28 @@ impl HttpServer {
             options,
         });
         let _end = EndAll(context.connections.clone());
+        let (listeners, mut missing) = listeners.into_parts();
         let mut accepting = JoinSet::new();
         for listener in listeners {
             accepting.spawn(accept(listener, context.clone()));
         }
-        shutdown.await;
+        tokio::select! {
+            () = shutdown => {}
+            never = accept_late(&mut missing, &mut accepting, &context) => match never {},
+        }
         accepting.shutdown().await;
         context.connections.finish_all();
         let _ = timeout(GRACE, context.connections.empty()).await;
     }
+}
+
+/// Raises the soft limit of open files to the hard one, and returns it: the usual one is 1,024 files, of which every connection is
+/// one.
+pub fn open_files() -> u64 {
+    rlimit::increase_nofile_limit(u64::MAX).unwrap_or_else(|error| {
+        tracing::warn!("cannot raise the number of open files: {error}");
+        rlimit::Resource::NOFILE.get_soft().unwrap_or(1024)
+    })
 }
 
 /// Returns how many connections a listener beside the native port may have: as many as its limit says, but no more than
@@ -129,10 +136,6 @@ impl HttpServer {
 pub fn max_connections(limit: usize) -> usize {
     let files = rlimit::Resource::NOFILE.get_soft().unwrap_or(1024);
     limit.min(usize::try_from(files / 8).unwrap_or(usize::MAX)).max(1)
-}
-
-fn addresses_of(listeners: &[TcpListener]) -> Vec<SocketAddr> {
-    listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
 }
 
 fn layered(router: Router, options: &Options, access: Arc<Access>, connections: usize) -> Router {
@@ -162,6 +165,13 @@ struct EndAll(Arc<Connections>);
 impl Drop for EndAll {
     fn drop(&mut self) {
         self.0.end_all();
+    }
+}
+
+/// Accepts on addresses that were missing at first.
+async fn accept_late(missing: &mut Missing, accepting: &mut JoinSet<()>, context: &Arc<Shared>) -> Infallible {
+    loop {
+        accepting.spawn(accept(missing.next().await, context.clone()));
     }
 }
 

@@ -1,5 +1,6 @@
 //! The state of the services of one program.
 
+use crate::Purpose;
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -13,8 +14,37 @@ pub struct Services {
     pages: Arc<RwLock<BTreeMap<&'static str, Vec<SocketAddr>>>>,
 }
 
-/// The states of services, by their names.
-pub type States = BTreeMap<&'static str, ServiceState>;
+/// The states of services, and the addresses that came or have to come later than the services.
+#[derive(Clone, Debug, Default)]
+pub struct States {
+    services: BTreeMap<&'static str, ServiceState>,
+    missing: Vec<MissingAddress>,
+    late: Vec<LateAddress>,
+}
+
+/// An address that a service cannot listen on now, and tries again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MissingAddress {
+    /// The service, which runs on its other addresses.
+    pub service: &'static str,
+    /// `native`, `stomp`, `http` or `collect`.
+    pub protocol: &'static str,
+    /// The address.
+    pub address: String,
+    /// The reason, and the remedy.
+    pub reason: String,
+}
+
+/// An address that a service listens on later than on its others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LateAddress {
+    /// The service.
+    pub service: &'static str,
+    /// As in [`MissingAddress`].
+    pub protocol: &'static str,
+    /// The address.
+    pub address: String,
+}
 
 /// The state of a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,15 +65,66 @@ pub enum ServiceState {
 impl Services {
     /// Sets the state of a service, for every clone.
     pub fn set(&self, name: &'static str, state: ServiceState) {
-        self.states.send_if_modified(|states| states.insert(name, state.clone()).is_none_or(|before| before != state));
+        self.states.send_if_modified(|states| {
+            states.services.insert(name, state.clone()).is_none_or(|before| before != state)
+        });
+    }
+
+    /// Notes an address that a service cannot listen on now, for every clone.
+    pub fn set_missing(&self, missing: MissingAddress) {
+        self.states.send_if_modified(|states| {
+            let is_same = |known: &&mut MissingAddress| is_of(known.service, known.protocol, &known.address, &missing);
+            match states.missing.iter_mut().find(is_same) {
+                Some(known) => std::mem::replace(known, missing.clone()) != missing,
+                None => {
+                    states.missing.push(missing);
+                    true
+                }
+            }
+        });
+    }
+
+    /// Notes that a missing address is listened on now, under these addresses.
+    pub fn set_listening(&self, purpose: Purpose, missing: &str, bound: impl IntoIterator<Item = String>) {
+        let Purpose { service, protocol, .. } = purpose;
+        self.states.send_modify(|states| {
+            states
+                .missing
+                .retain(|known| (known.service, known.protocol, &*known.address) != (service, protocol, missing));
+            states.late.extend(bound.into_iter().map(|address| LateAddress { service, protocol, address }));
+        });
+    }
+
+    /// Notes that nothing of this purpose listens or tries to listen any more.
+    pub fn forget_addresses(&self, purpose: Purpose) {
+        let is_other = |service, protocol| (service, protocol) != (purpose.service, purpose.protocol);
+        self.states.send_if_modified(|states| {
+            let before = states.missing.len() + states.late.len();
+            states.missing.retain(|known| is_other(known.service, known.protocol));
+            states.late.retain(|known| is_other(known.service, known.protocol));
+            before != states.missing.len() + states.late.len()
+        });
+    }
+
+    /// Returns the addresses that services cannot listen on now.
+    #[must_use]
+    pub fn missing(&self) -> Vec<MissingAddress> {
+        self.states.borrow().missing.clone()
+    }
+
+    /// Returns the addresses that services listen on later than on their others.
+    #[must_use]
+    pub fn late(&self) -> Vec<LateAddress> {
+        self.states.borrow().late.clone()
     }
 
     /// Notes that a service has started. One that lacks something has said so itself, and stays as it is.
     pub fn set_started(&self, name: &'static str) {
         self.states.send_if_modified(|states| {
-            let starts = states.get(name).is_none_or(|state| matches!(state, ServiceState::Down(_)));
+            let services = &mut states.services;
+            let starts = services.get(name).is_none_or(|state| matches!(state, ServiceState::Down(_)));
             if starts {
-                states.insert(name, ServiceState::Running);
+                services.insert(name, ServiceState::Running);
             }
             starts
         });
@@ -73,10 +154,11 @@ impl Services {
     /// All services by their names.
     #[must_use]
     pub fn list(&self) -> Vec<(&'static str, ServiceState)> {
-        self.states.borrow().iter().map(|(name, state)| (*name, state.clone())).collect()
+        self.states.borrow().services.iter().map(|(name, state)| (*name, state.clone())).collect()
     }
 
-    /// One line for each service. Probes need no token, so reasons are left out.
+    /// One line for each service, and one for each missing address. Probes need no token, so the reasons of services are left out;
+    /// that of an address says no more than anybody sees who tries to connect.
     #[must_use]
     pub fn summary(&self) -> String {
         let line = |(name, state): (&&str, &ServiceState)| match state {
@@ -84,8 +166,17 @@ impl Services {
             ServiceState::Degraded { lacks, .. } => format!("{name}: running, without {lacks}\n"),
             ServiceState::Down(_) => format!("{name}: down\n"),
         };
-        self.states.borrow().iter().map(line).collect()
+        let states = self.states.borrow();
+        let missing = states.missing.iter().map(|missing| {
+            let MissingAddress { service, protocol, address, reason } = missing;
+            format!("{service}: not listening on {address} ({protocol}), tried again: {reason}\n")
+        });
+        states.services.iter().map(line).chain(missing).collect()
     }
+}
+
+fn is_of(service: &str, protocol: &str, address: &str, other: &MissingAddress) -> bool {
+    (service, protocol, address) == (other.service, other.protocol, &*other.address)
 }
 
 #[cfg(test)]
@@ -122,6 +213,37 @@ mod tests {
         assert!(!followed.has_changed().unwrap());
         services.set("rows", ServiceState::Running);
         assert!(followed.has_changed().unwrap());
+    }
+
+    #[test]
+    fn a_missing_address_is_shown_with_its_reason_until_it_is_listened_on() {
+        let services = Services::default();
+        services.set_started("broker");
+        let missing = |reason: &str| MissingAddress {
+            service: "broker",
+            protocol: "http",
+            address: "127.0.0.1:1".into(),
+            reason: reason.into(),
+        };
+        services.set_missing(missing("taken"));
+        let mut followed = services.subscribe();
+        services.set_missing(missing("taken"));
+        assert!(!followed.has_changed().unwrap());
+        services.set_missing(missing("not allowed"));
+        assert!(followed.has_changed().unwrap());
+        assert_eq!(
+            services.summary(),
+            "broker: running\nbroker: not listening on 127.0.0.1:1 (http), tried again: not allowed\n"
+        );
+        followed.mark_unchanged();
+        let purpose = Purpose::http("broker", "--http ");
+        services.set_listening(purpose, "127.0.0.1:1", ["127.0.0.1:1".into()]);
+        assert!(followed.has_changed().unwrap());
+        assert_eq!((services.summary(), services.late().len()), ("broker: running\n".into(), 1));
+        services.forget_addresses(Purpose::http("monitor", ""));
+        assert_eq!(services.late().len(), 1);
+        services.forget_addresses(purpose);
+        assert!(services.late().is_empty());
     }
 
     #[test]

@@ -4,7 +4,7 @@ mod common;
 
 use axum::Router;
 use axum::routing::{get, post};
-use common::Running;
+use common::{HTTP, Running};
 use std::path::Path;
 use switchboard_web::{Hosts, HttpServer, Immediate, Options, Token};
 
@@ -58,7 +58,7 @@ async fn a_chosen_token_is_asked_for_everywhere_but_of_probes() {
 async fn an_answer_that_is_waited_for_passes_the_same_checks_and_may_leave_the_request_to_the_router() {
     let token = Some(Token::new(SECRET).expect("a token"));
     let options = Options { token, ..Options::default() };
-    let server = HttpServer::bind(&["127.0.0.1:0".into()], "--http ", options).await.expect("a free port");
+    let server = HttpServer::bind(&["127.0.0.1:0".into()], HTTP, options).await.expect("a free port");
     let server = server.immediate(|uri, _| {
         let is_late = uri.path() == "/late";
         Immediate::Later(Box::pin(async move {
@@ -102,7 +102,7 @@ async fn an_answer_that_is_waited_for_passes_the_same_checks_and_may_leave_the_r
 async fn an_immediate_answer_passes_the_same_checks_and_takes_no_other_request_s_place() {
     let token = Some(Token::new(SECRET).expect("a token"));
     let options = Options { token, ..Options::default() };
-    let server = HttpServer::bind(&["127.0.0.1:0".into()], "--http ", options).await.expect("a free port");
+    let server = HttpServer::bind(&["127.0.0.1:0".into()], HTTP, options).await.expect("a free port");
     let server = server
         .immediate(|uri, _| (uri.path() != "/healthz").then(|| axum::response::Response::new("at once\n".into())));
     let server = Running::of(server, router());
@@ -187,7 +187,7 @@ async fn without_any_token_only_local_requests_are_answered() {
 async fn a_listener_beyond_loopback_needs_a_token_or_does_not_start() {
     let bind = |file: Option<&Path>| {
         let options = Options { token_file: file.map(Path::to_owned), ..Options::default() };
-        async move { HttpServer::bind(&["0.0.0.0:0".into()], "--http ", options).await }
+        async move { HttpServer::bind(&["0.0.0.0:0".into()], HTTP, options).await }
     };
     let error = bind(None).await.expect_err("no token").to_string();
     assert!(error.contains("SWITCHBOARD_TOKEN"), "{error}");
@@ -196,8 +196,7 @@ async fn a_listener_beyond_loopback_needs_a_token_or_does_not_start() {
     let made = bind(Some(&file)).await.expect("a token is made");
     assert_eq!(made.token().and_then(Token::file), Some(&*file));
     assert!(bind(Some(Path::new("/proc/token"))).await.is_err());
-    let local =
-        HttpServer::bind(&["127.0.0.1:0".into()], "--http ", Options::default()).await.expect("no token is needed");
+    let local = HttpServer::bind(&["127.0.0.1:0".into()], HTTP, Options::default()).await.expect("no token is needed");
     assert!(local.token().is_none());
 }
 

@@ -8,6 +8,7 @@ use crate::hub::Hub;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use switchboard_driver::quantity::plural;
 use switchboard_http_client::{Answer, Client, Method, Options, StatusCode, Trust, TrustError, Url, UrlError, header};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
@@ -21,6 +22,8 @@ const LONGEST_REQUESTED: Duration = Duration::from_secs(300);
 const GIVE_UP: Duration = Duration::from_secs(3600);
 /// Time limit of the last attempt when the monitor stops.
 const LAST: Duration = Duration::from_secs(2);
+/// Bytes of a notice that a line of the log has.
+const LOGGED: usize = 1000;
 /// The largest `alert-interval` and `alert-repeat`.
 const LONGEST: Duration = Duration::from_secs(86_400);
 
@@ -212,9 +215,25 @@ impl Webhook {
 
     fn give_up(&self, hub: &Hub, notice: &Notice, problem: &str) {
         count(&hub.undelivered, notice.alerts());
-        let (name, text) = (&self.name, body::text(notice));
-        tracing::error!("{name} did not get {} ({problem}): {}", body::alerts(notice.alerts()), text.escape_debug());
+        let (name, text) = (&self.name, shortened(&body::text(notice)));
+        tracing::error!("{name} did not get {} ({problem}): {text}", body::alerts(notice.alerts()));
     }
+}
+
+/// The first lines of a notice, and the number of the others: a failing webhook would fill the log with many KiB a line.
+fn shortened(text: &str) -> String {
+    let mut end = text.len().min(LOGGED);
+    end = text.floor_char_boundary(end);
+    // Whole lines, an alert each, if the first one fits.
+    if end < text.len() {
+        end = text[..end].rfind('\n').unwrap_or(end);
+    }
+    let left = text[end..].trim_start_matches('\n');
+    let more = match left.lines().count() {
+        0 => String::new(),
+        lines => format!(" ... and {} more", plural(lines, "line")),
+    };
+    format!("{}{more}", text[..end].escape_debug())
 }
 
 fn trust(https: bool, ca: Option<PathBuf>) -> Trust {
@@ -232,8 +251,43 @@ fn judge(answer: &Answer) -> Outcome {
     }
     let problem = format!("it answered {status}");
     if status.is_server_error() || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT) {
-        let pause = answer.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
-        return Outcome::Failed(problem, pause.map(Duration::from_secs));
+        return Outcome::Failed(problem, answer.retry_after());
     }
     Outcome::Refused(problem)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_to_stay_away_is_taken_in_seconds_and_as_a_date() {
+        let asked = |value: &str| {
+            let headers = [(header::RETRY_AFTER, value.parse().expect("a value"))].into_iter().collect();
+            let answer =
+                Answer { status: StatusCode::SERVICE_UNAVAILABLE, headers, body: Vec::new().into(), cut: None };
+            match judge(&answer) {
+                Outcome::Failed(_, pause) => pause,
+                _ => panic!("it may be tried again"),
+            }
+        };
+        assert_eq!(asked("120"), Some(Duration::from_secs(120)));
+        assert!(asked("Tue, 31 Dec 2999 23:59:59 GMT").is_some_and(|pause| pause > LONGEST_REQUESTED));
+        assert_eq!(asked("Fri, 27 Nov 2020 02:05:00 GMT"), Some(Duration::ZERO));
+        assert_eq!(asked("soon"), None);
+    }
+
+    #[test]
+    fn many_alerts_that_were_not_delivered_are_cut_in_the_log_with_their_count() {
+        let notice = |lines: usize| vec!["x".repeat(99); lines].join("\n");
+        let whole = notice(10);
+        assert_eq!(whole.len(), LOGGED - 1);
+        assert_eq!(shortened(&whole), whole.escape_debug().to_string());
+        assert_eq!(shortened(&format!("{whole}y")), format!("{whole}y").escape_debug().to_string());
+        let longer = shortened(&format!("{whole}yy"));
+        assert_eq!(longer, format!("{} ... and 1 line more", notice(9).escape_debug()));
+        let many = shortened(&notice(255));
+        assert_eq!(many, format!("{} ... and 245 lines more", notice(10).escape_debug()));
+        assert!(shortened(&"\u{e9}".repeat(LOGGED)).ends_with(" ... and 1 line more"));
+    }
 }

@@ -14,6 +14,9 @@ use std::path::{Path, PathBuf};
 /// Lines beyond those in force that a file may have before it is written anew, or as many as are in force.
 const SLACK: usize = 2000;
 
+/// Digits of a checksum.
+const CRC: usize = 8;
+
 /// A file to which lines are appended.
 #[derive(Debug)]
 pub(super) struct JsonLines {
@@ -142,6 +145,11 @@ impl JsonLines {
         Ok(())
     }
 
+    /// Returns true if the file lacks lines, for a write has failed.
+    pub(super) fn has_unwritten(&self) -> bool {
+        self.state == State::Failed
+    }
+
     fn has_slack(&self) -> bool {
         // In proportion: a file of many lines would be written anew again and again.
         let in_force = self.latest.len().min(self.max) + self.forgotten.as_ref().map_or(0, Forgotten::len);
@@ -230,13 +238,26 @@ fn read(bytes: &[u8], key: impl Fn(&str) -> Option<u64>) -> Read {
         } else if let Some((key, json)) = json.and_then(|json| Some((key(json)?, json))) {
             found.count += 1;
             found.latest.insert(key, json.to_owned());
-        } else if line.ends_with(b"\n") {
+        } else if line.ends_with(b"\n") || !is_begun(line) {
             found.unread.damaged += 1;
         } else {
             found.unread.torn += line.len();
         }
     }
     found
+}
+
+/// Returns true if this may be the beginning of a line, whose rest was not written: a checksum, a blank, and text. Anything else was
+/// not written by us, and is kept.
+fn is_begun(line: &[u8]) -> bool {
+    let (crc, rest) = line.split_at(line.len().min(CRC));
+    let is_text = match std::str::from_utf8(rest) {
+        Ok(text) => !text.contains(char::is_control),
+        // The end may be within a character.
+        Err(error) => error.error_len().is_none() && !rest[..error.valid_up_to()].iter().any(u8::is_ascii_control),
+    };
+    let is_separated = rest.is_empty() || rest.starts_with(b" {") || rest == b" ";
+    crc.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) && is_separated && is_text
 }
 
 fn checked(line: &str) -> Option<&str> {
@@ -296,6 +317,20 @@ mod tests {
                 assert!(latest.iter().all(|(_, line)| ["1 a", "2 b"].contains(&&**line)), "{latest:?}");
                 assert_eq!(other_version(&bytes), None, "bit {bit} of byte {at}");
             }
+        }
+    }
+
+    #[test]
+    fn an_end_that_is_no_half_written_line_is_damage() {
+        let whole = format!("{}{:08x} {{\"id\":1}}\n", first_line(), crc32fast::hash(b"{\"id\":1}"));
+        let unread = |end: &[u8]| read(&[whole.as_bytes(), end].concat(), |_| Some(1)).unread;
+        let half = "0123abcd {\"name\":\"\u{e9}".as_bytes();
+        for length in 1..=half.len() {
+            assert_eq!(unread(&half[..length]), Unread { damaged: 0, torn: length }, "{length}");
+        }
+        let random: Vec<u8> = (0..300_u32).map(|at| (at * 73 % 251) as u8 | 0x80).collect();
+        for end in [&[0; 4096][..], b"0123abcd {\"a\0", b"0123abcx", b"0123abcd[", b"garbage", &random] {
+            assert_eq!(unread(end), Unread { damaged: 1, torn: 0 }, "{}", end.escape_ascii());
         }
     }
 

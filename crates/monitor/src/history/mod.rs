@@ -36,6 +36,7 @@ mod writer;
 pub(crate) use damage::Counts;
 pub(crate) use query::{Columns, Range};
 pub(crate) use recovery::Spans;
+pub use writer::Unwritten;
 
 use crate::annotation::Annotation;
 use crate::point::{Point, Row, SeriesId};
@@ -119,7 +120,7 @@ pub(crate) struct History {
     orders: Sender<Order>,
     pending: Arc<Mutex<Pending>>,
     waiting: Arc<AtomicUsize>,
-    writer: Mutex<Option<JoinHandle<()>>>,
+    writer: Mutex<Option<JoinHandle<Result<(), Unwritten>>>>,
     dropped: AtomicU64,
 }
 
@@ -219,11 +220,17 @@ impl History {
     }
 
     /// Writes everything, and waits until that is done.
-    pub(crate) fn close(&self) {
+    ///
+    /// # Errors
+    /// The disk has not taken everything, and the rest is lost.
+    pub(crate) fn close(&self) -> Result<(), Unwritten> {
         let _ = self.orders.send(Order::Stop);
         let writer = self.writer.lock().take();
-        if let Some(Err(_)) = writer.map(JoinHandle::join) {
-            tracing::error!("the writer of the history has panicked");
-        }
+        writer.map_or(Ok(()), |writer| {
+            writer.join().unwrap_or_else(|_| {
+                tracing::error!("the writer of the history has panicked");
+                Ok(())
+            })
+        })
     }
 }

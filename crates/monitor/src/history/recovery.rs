@@ -160,7 +160,9 @@ impl Store {
         let files = Files::of(&shared.lock());
         let journal = Journal::create(&disk, file(directory, "journal", number), files)?;
         let (directory, pending) = (directory.to_owned(), Vec::new());
-        let mut store = Store { disk, directory, settings, shared, journal, number, pending, begun, unwanted };
+        let has_overflowed = false;
+        let mut store =
+            Store { disk, directory, settings, shared, journal, number, pending, has_overflowed, begun, unwanted };
         // There is one active file, unless one could not be deleted after it was sealed.
         for active in opened {
             store.seal(&active)?;

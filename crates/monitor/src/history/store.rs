@@ -91,6 +91,8 @@ pub(super) struct Store {
     pub(super) number: u64,
     /// Not in the journal yet.
     pub(super) pending: Vec<Point>,
+    /// Points are missing from `pending`: of those since the last block it is not known which the journal has.
+    pub(super) has_overflowed: bool,
     /// When the active file was begun.
     pub(super) begun: Millis,
     /// Files whose content is elsewhere, and that could not be deleted yet.
@@ -110,6 +112,7 @@ impl Store {
         // Points that a failing disk does not take stay in memory until a checkpoint; one copy of them is enough.
         if self.pending.len() + points.len() > self.settings.open_rows_max {
             self.pending.clear();
+            self.has_overflowed = true;
         }
         self.pending.extend(points);
     }
@@ -201,6 +204,7 @@ impl Store {
         state.open_rows = 0;
         drop(state);
         self.pending.clear();
+        self.has_overflowed = false;
         Ok(())
     }
 

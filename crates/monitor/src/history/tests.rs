@@ -268,12 +268,12 @@ fn one_collector_at_a_time_uses_a_directory() {
     history.name(vec![(7, r#"{"id":7}"#.into())]);
     let annotation = Annotation { time: now(3), id: 7, kind: AnnotationKind::LeakOver, text: "it is over".into() };
     history.annotate(vec![annotation.clone()]);
-    history.close();
+    history.close().expect("all is written");
     drop(history);
     let (history, restored) = History::open(directory.path(), settings, now(0)).unwrap();
     assert_eq!(restored.names, [r#"{"id":7}"#]);
     assert_eq!(restored.spans.get(&7), Some(&(BEGIN, BEGIN + 9)));
     assert_eq!(history.annotations_between(now(3), now(3)), [annotation]);
     assert_eq!(history.rows(7, 0, u32::MAX).len(), 10);
-    history.close();
+    history.close().expect("all is written");
 }

@@ -129,3 +129,66 @@ fn a_disk_that_is_full_for_long_is_left_with_no_more_files_and_all_is_written_in
     drop(trial);
     check(directory.path(), &Promised { rows: rows(0..40), name: Some("first") }, "full for long");
 }
+
+#[test]
+fn a_stop_on_a_full_disk_tells_what_is_lost_and_tries_once_more() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = Disk::default();
+    let mut trial = Trial::open(&disk, directory.path(), 0).unwrap();
+    trial.name("first");
+    trial.take(0..40);
+    assert!(trial.writer.flush());
+    disk.faults.room.store(0, Ordering::Relaxed);
+    trial.take(40..100);
+    trial.name("second");
+    // The disk is full the second time, too.
+    let lost = trial.writer.finish(|| ()).unwrap_err();
+    assert_eq!((lost.seconds, lost.processes, lost.span, lost.has_names), (60, 1, Some((now(40), now(99))), true));
+    let text = lost.to_string();
+    assert!(text.ends_with(", and the newest names and annotations: no storage space"), "{text}");
+    assert!(text.contains(&format!("lost 60 seconds of 1 process, from {} to {}", now(40), now(99))), "{text}");
+    // There is room the second time.
+    trial.writer.finish(|| disk.faults.room.store(u64::MAX, Ordering::Relaxed)).unwrap();
+    drop(trial);
+    check(directory.path(), &Promised { rows: rows(0..100), name: Some("second") }, "room in the end");
+}
+
+#[test]
+fn points_that_are_taken_into_memory_do_not_pass_for_names_that_are_written_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = Disk::default();
+    let mut trial = Trial::open(&disk, directory.path(), 0).unwrap();
+    disk.faults.room.store(0, Ordering::Relaxed);
+    trial.name("first");
+    trial.take(0..40);
+    assert!(trial.writer.is_failing());
+    disk.faults.room.store(u64::MAX, Ordering::Relaxed);
+    assert!(trial.writer.flush() && !trial.writer.is_failing());
+}
+
+#[test]
+fn a_stop_loses_nothing_that_the_journal_has() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = Disk::default();
+    let mut trial = Trial::open(&disk, directory.path(), 0).unwrap();
+    trial.take(0..40);
+    assert!(trial.writer.flush());
+    disk.faults.room.store(0, Ordering::Relaxed);
+    trial.writer.finish(|| panic!("there is nothing to try again")).unwrap();
+}
+
+#[test]
+fn a_stop_counts_all_since_the_last_block_when_the_disk_was_full_for_too_long_to_tell() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = Disk::default();
+    let mut trial = Trial::open(&disk, directory.path(), 0).unwrap();
+    trial.writer.store.settings.open_rows_max = 50;
+    disk.faults.room.store(0, Ordering::Relaxed);
+    // Of a second that comes twice the later one is in force: memory keeps 40, and the journal misses 80.
+    for at in 0..40 {
+        (0..2).for_each(|_| trial.take(at..at + 1));
+    }
+    assert!(trial.writer.store.has_overflowed);
+    let lost = trial.writer.finish(|| ()).unwrap_err();
+    assert_eq!((lost.seconds, lost.processes), (40, 1));
+}

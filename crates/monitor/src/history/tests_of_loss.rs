@@ -303,3 +303,37 @@ fn what_is_no_file_in_place_of_one_is_named_and_neither_opened_nor_followed() {
     }
     assert_eq!(fs::read(elsewhere.path()).unwrap(), b"");
 }
+
+#[test]
+fn a_writer_whose_folder_was_removed_and_made_anew_by_another_writes_nothing_there() {
+    let base = tempfile::tempdir().unwrap();
+    let directory = base.path().join("monitor");
+    let mut first = Trial::open(&Disk::default(), &directory, 0).unwrap();
+    first.name("first");
+    first.take(0..40);
+    assert!(first.writer.flush());
+    fs::remove_dir_all(&directory).unwrap();
+    let mut second = Trial::open(&Disk::default(), &directory, 0).unwrap();
+    second.name("second");
+    second.take(0..20);
+    assert!(second.writer.flush());
+    let listed = || {
+        let mut files: Vec<_> = fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        files.sort();
+        files
+    };
+    let before = listed();
+    first.take(40..60);
+    first.name("other");
+    first.annotate(1);
+    assert!(!first.writer.flush() && !first.writer.checkpoint(now(LONG)));
+    let lost = first.writer.finish(|| panic!("there is nothing to try again")).unwrap_err();
+    assert_eq!((lost.seconds, lost.has_names), (20, true));
+    assert!(lost.to_string().ends_with("was removed or replaced while it was in use"), "{lost}");
+    assert_eq!(listed(), before);
+    assert!(second.writer.checkpoint(now(20)));
+    drop(second);
+    let third = Trial::open(&Disk::default(), &directory, 100).unwrap();
+    assert_eq!(third.rows(), rows(0..20));
+    assert!(third.restored.names[0].contains("second"), "{:?}", third.restored.names);
+}

@@ -1,5 +1,9 @@
 //! The thread that writes.
 
+mod ending;
+
+pub use ending::Unwritten;
+
 use super::annotations::{Changes, Kept};
 use super::disk::Disk;
 use super::jsonl::JsonLines;
@@ -11,7 +15,7 @@ use crate::point::{Point, SeriesId};
 use crate::series::SeriesMeta;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashSet};
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
@@ -19,8 +23,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
-use switchboard_driver::lock_folder;
 use switchboard_driver::quantity::plural;
+use switchboard_driver::{FolderLock, lock_folder};
 
 /// More often the journal is not written, whatever the settings say.
 const SHORTEST: Duration = Duration::from_millis(50);
@@ -88,8 +92,12 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     /// The writes that the disk did not take the last time.
     failing: HashSet<&'static str>,
+    /// The newest error of a write.
+    failure: String,
     /// One process at a time; the system unlocks it with the process's end.
-    _lock: File,
+    lock: FolderLock,
+    /// The folder is not this process's any more: nothing is written to it.
+    is_evicted: bool,
 }
 
 impl Writer {
@@ -150,11 +158,31 @@ impl Writer {
             spans,
             annotations: annotations.latest().into_iter().filter_map(|line| serde_json::from_str(line).ok()).collect(),
         };
-        Ok((Writer { store, names, annotations, shared, failing: HashSet::new(), _lock: lock }, restored))
+        Ok((
+            Writer {
+                store,
+                names,
+                annotations,
+                shared,
+                failing: HashSet::new(),
+                failure: String::new(),
+                lock,
+                is_evicted: false,
+            },
+            restored,
+        ))
     }
 
     /// Writes until it is stopped, or nobody is left who could stop it.
-    pub(super) fn run(mut self, orders: &Receiver<Order>, waiting: &AtomicUsize, pending: &Mutex<Pending>) {
+    ///
+    /// # Errors
+    /// The disk has not taken everything.
+    pub(super) fn run(
+        mut self,
+        orders: &Receiver<Order>,
+        waiting: &AtomicUsize,
+        pending: &Mutex<Pending>,
+    ) -> Result<(), Unwritten> {
         let (flush, checkpoint) = (self.store.settings.flush.max(SHORTEST), self.store.settings.checkpoint);
         let (mut flushed, mut checked) = (Instant::now(), Instant::now());
         loop {
@@ -183,24 +211,26 @@ impl Writer {
             }
             flushed = Instant::now();
         }
-        self.checkpoint(Millis::now());
+        self.finish(|| std::thread::sleep(ending::BEFORE_LAST_TRY))
     }
 
     pub(super) fn take(&mut self, order: Order) {
         let result = match order {
-            Order::Points(points) => {
-                self.store.add(points);
-                Ok(())
-            }
+            // Into memory: this says nothing of the disk.
+            Order::Points(points) => return self.store.add(points),
+            _ if !self.is_ours() => return,
             Order::Names(names) => self.names.append(names.into_iter().map(|(series, text)| (series.into(), text))),
             Order::Annotations(changes) => self.annotations.append(changes),
-            Order::Pending | Order::Stop => Ok(()),
+            Order::Pending | Order::Stop => return,
         };
         self.note("names and annotations", result);
     }
 
     /// Writes the journal: when this succeeds, taken points outlive the process, and names outlive the machine.
     pub(super) fn flush(&mut self) -> bool {
+        if !self.is_ours() {
+            return false;
+        }
         // Names first: a series must not be without its name.
         let names = self.names.flush().and(self.annotations.flush());
         let points = self.store.flush();
@@ -209,9 +239,32 @@ impl Writer {
 
     /// Writes and syncs blocks: when this succeeds, taken points outlive the machine.
     pub(super) fn checkpoint(&mut self, now: Millis) -> bool {
+        if !self.is_ours() {
+            return false;
+        }
         let names = self.names.flush().and(self.annotations.flush());
         let points = self.store.checkpoint(now, &self.names.latest);
         self.note("names and annotations", names) & self.note("blocks", points)
+    }
+
+    /// Returns false, from the first time on, if the folder was removed or replaced: another process may have locked it anew.
+    fn is_ours(&mut self) -> bool {
+        if !self.is_evicted
+            && let Err(error) = self.lock.check()
+        {
+            tracing::error!("{error}: this monitor writes nothing there any more; restart it to keep a history");
+            self.is_evicted = true;
+            self.failure = error.to_string();
+        }
+        if self.is_evicted {
+            self.shared.lock().counts.failed += 1;
+        }
+        !self.is_evicted
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_failing(&self) -> bool {
+        !self.failing.is_empty()
     }
 
     fn note(&mut self, what: &'static str, result: io::Result<()>) -> bool {
@@ -219,6 +272,7 @@ impl Writer {
         match &result {
             Err(error) => {
                 self.shared.lock().counts.failed += 1;
+                self.failure = error.to_string();
                 // Once, and not every two seconds for as long as the disk is full.
                 if self.failing.insert(what) {
                     tracing::error!("cannot write the history's {what} in {directory}: {error}; it is tried again");

@@ -87,12 +87,14 @@ impl Asked {
         let (mut from, mut to, mut points, mut ids) = (None, None, None, Vec::new());
         for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let wrong = || bad(format!("{key}={value}: it must be a whole number"));
+            let wrong =
+                |from: i64, to: i64| bad(format!("{key}={value}: it must be a whole number from {from} to {to}"));
+            let time = || value.parse().map(Millis).map_err(|_| wrong(i64::MIN, i64::MAX));
             match key {
-                "from" => from = Some(Millis(value.parse().map_err(|_| wrong())?)),
-                "to" => to = Some(Millis(value.parse().map_err(|_| wrong())?)),
-                "points" => points = Some(value.parse().map_err(|_| wrong())?),
-                "id" => ids.push(value.parse().map_err(|_| wrong())?),
+                "from" => from = Some(time()?),
+                "to" => to = Some(time()?),
+                "points" => points = Some(value.parse().map_err(|_| wrong(1, POINTS.into()))?),
+                "id" => ids.push(value.parse().map_err(|_| wrong(0, SeriesId::MAX.into()))?),
                 _ => {}
             }
         }

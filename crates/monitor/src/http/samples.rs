@@ -3,7 +3,7 @@
 use super::answer::{Problem, bad};
 use crate::collector::Source;
 use crate::hub::{Hub, Taken};
-use crate::sample::Written;
+use crate::sample::{BOM, Written, in_words};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -20,6 +20,8 @@ const REFUSED_MAX: u64 = 1000;
 const SHORTEST: usize = 32;
 
 pub(super) async fn take(State(hub): State<Arc<Hub>>, body: Bytes) -> Result<Response, Problem> {
+    // A byte order mark, which some editors and shells write.
+    let body = body.strip_prefix(BOM).map_or_else(|| body.clone(), |rest| body.slice_ref(rest));
     // Shorter samples are rubbish, and a list of them would be many times as large as the body.
     let max = body.len() / SHORTEST + 1000;
     let taken = match body.trim_ascii_start().first() {
@@ -28,7 +30,7 @@ pub(super) async fn take(State(hub): State<Arc<Hub>>, body: Bytes) -> Result<Res
             let mut reader = serde_json::Deserializer::from_slice(&body);
             let samples = Items { max }.deserialize(&mut reader);
             let samples = samples.and_then(|samples| reader.end().map(|()| samples));
-            let samples = samples.map_err(|error| bad(format!("not an array of samples: {error}")))?;
+            let samples = samples.map_err(|error| bad(format!("not an array of samples: {}", in_words(&error))))?;
             hub.ingest(&samples, Source::Http, REFUSED_MAX).await
         }
         // One object may be written over several lines, and then its first line is none.

@@ -50,7 +50,7 @@ async fn each_second_of_a_range_is_once_in_the_csv_however_it_is_read() {
     for (cpu, offset) in offsets.iter().enumerate() {
         arrive(&hub, now, at(*offset), cpu as f64);
     }
-    hub.history.close();
+    hub.history.close().expect("all is written");
     let wanted = |range: &[u32]| -> Vec<String> {
         let row = |(cpu, offset): (usize, &u32)| format!("{},1,\"red\",{cpu}.0,20.0", at(*offset));
         let rows = offsets.iter().enumerate().map(row);
@@ -97,7 +97,7 @@ async fn after_a_clock_was_set_back_no_surface_shows_what_was_before() {
     let After::Events(events, _) = hub.feed.after(0) else { panic!("no events") };
     let events = String::from_utf8(events.concat()).unwrap();
     assert!(events.trim_end().ends_with("\"cpu\":5.0,\"mem\":20.0}"), "{events}");
-    hub.history.close();
+    hub.history.close().expect("all is written");
     let rows = hub.history.rows(1, now.before(Duration::from_secs(60)).second(), now.second());
     assert_eq!(rows, [(now.second(), 5.0, 20.0)]);
 }
@@ -114,7 +114,7 @@ async fn samples_older_than_the_first_are_in_the_history() {
     let asked = api::Asked::read(Some(&query)).unwrap();
     assert_eq!(asked.series(&hub), [(1, "red".to_owned())]);
     assert_eq!(process(&hub).await["first"], json!(old));
-    hub.history.close();
+    hub.history.close().expect("all is written");
 }
 
 #[tokio::test]
@@ -135,5 +135,5 @@ async fn a_wrong_clock_and_what_was_set_aside_are_told() {
     hub.with(|collector, now, taken| taken.count(collector.ingest(sample.as_bytes(), Source::Http, now)));
     let process = process(&hub).await;
     assert_eq!((&process["clock_offset"], &process["clock"]), (&json!(-18_000_000), &json!("its clock is 5 h behind")));
-    hub.history.close();
+    hub.history.close().expect("all is written");
 }

@@ -9,6 +9,7 @@ pub(crate) struct Backlog {
     limit: usize,
     inside: Mutex<Inside>,
     changed: Notify,
+    closing: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -24,7 +25,7 @@ struct Inside {
 
 impl Backlog {
     pub(crate) fn new(limit: usize) -> Backlog {
-        Backlog { limit, inside: Mutex::default(), changed: Notify::new() }
+        Backlog { limit, inside: Mutex::default(), changed: Notify::new(), closing: Notify::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inside> {
@@ -50,6 +51,18 @@ impl Backlog {
     pub(crate) fn close(&self) {
         self.lock().closed = true;
         self.changed.notify_one();
+        self.closing.notify_one();
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
+    /// Returns once the backlog is closed. Wakes one waiter.
+    pub(crate) async fn closed(&self) {
+        if !self.is_closed() {
+            self.closing.notified().await;
+        }
     }
 
     /// Waits for the next reports, as many as fit into so many bytes but one at least, a line each. They stay
@@ -160,6 +173,15 @@ mod tests {
         backlog.close();
         assert_eq!(backlog.next(100).await, None);
         assert_eq!(backlog.outcome(), Outcome { delivered: 2, lost: 1, problem: Some("refused".into()) });
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_its_end_is_told_whether_it_is_closed_before_or_meanwhile() {
+        let backlog = filled(1, 1);
+        assert!(tokio::time::timeout(std::time::Duration::ZERO, backlog.closed()).await.is_err());
+        let ((), ()) = tokio::join!(backlog.closed(), async { backlog.close() });
+        backlog.closed().await;
+        assert!(backlog.is_closed());
     }
 
     #[tokio::test]

@@ -5,12 +5,14 @@ use super::{Error, Options};
 use std::sync::Arc;
 use std::time::Duration;
 use switchboard_http_client::{Client, Method, Options as Limits, StatusCode, Trust, Url, header};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 /// The largest body of a request, in bytes.
 const REQUEST: usize = 64 << 10;
 const SHORTEST: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(2);
+/// The longest pause that a collector may ask for.
+const LONGEST_REQUESTED: Duration = Duration::from_secs(300);
 
 pub(crate) struct Sink {
     url: Url,
@@ -20,7 +22,7 @@ pub(crate) struct Sink {
 
 enum Failure {
     /// It is worth to be tried again.
-    Away(String),
+    Away(String, Option<Duration>),
     Refused(String),
 }
 
@@ -48,10 +50,17 @@ impl Sink {
                     pause = SHORTEST;
                 }
                 Err(Failure::Refused(problem)) => backlog.done(count, Some(problem)),
-                Err(Failure::Away(problem)) => {
+                Err(Failure::Away(problem, requested)) => {
                     backlog.failed(count, problem);
                     // Not in step with all others that have lost the same collector.
-                    sleep(pause.mul_f64(0.5 + 0.5 * fastrand::f64())).await;
+                    let own = pause.mul_f64(0.5 + 0.5 * fastrand::f64());
+                    match requested.map(|requested| requested.min(LONGEST_REQUESTED)).filter(|asked| *asked > own) {
+                        // At the end the backlog has seconds to be delivered, whatever the collector asks for.
+                        Some(asked) if !backlog.is_closed() => {
+                            let _ = timeout(asked, backlog.closed()).await;
+                        }
+                        _ => sleep(own).await,
+                    }
                     pause = (pause * 2).min(LONGEST);
                 }
             }
@@ -63,7 +72,7 @@ impl Sink {
         let mut headers = vec![(header::CONTENT_TYPE, "application/x-ndjson")];
         headers.extend(bearer.as_deref().map(|bearer| (header::AUTHORIZATION, bearer)));
         let answer = self.client.send(Method::POST, &self.url, &headers, lines).await;
-        let answer = answer.map_err(|error| Failure::Away(error.to_string()))?;
+        let answer = answer.map_err(|error| Failure::Away(error.to_string(), None))?;
         let status = answer.status;
         if status.is_success() {
             return if is_collectors(&answer.body) {
@@ -82,7 +91,7 @@ impl Sink {
         };
         // Too many for now are not too many for ever.
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
-            return Err(Failure::Away(text));
+            return Err(Failure::Away(text, answer.retry_after()));
         }
         Err(Failure::Refused(text))
     }

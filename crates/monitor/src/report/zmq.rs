@@ -17,6 +17,7 @@ const ASK: Duration = Duration::from_secs(5);
 
 /// The collector looks at the password only.
 const USER: &[u8] = b"agent";
+const WRONG_TOKEN: &str = " (the token of SWITCHBOARD_TOKEN is not the collector's)";
 const NO_TOKEN: &str = " (a collector that other machines can reach asks for its token: SWITCHBOARD_TOKEN)";
 
 #[derive(Debug)]
@@ -101,7 +102,12 @@ impl Sink {
                     }
                     Some(Event::HandshakeFailed { reason, .. }) => {
                         if says_why {
-                            let hint = if self.token.is_none() { NO_TOKEN } else { "" };
+                            let is_wrong = reason.contains("password");
+                            let hint = match self.token {
+                                None => NO_TOKEN,
+                                Some(_) if is_wrong => WRONG_TOKEN,
+                                Some(_) => "",
+                            };
                             backlog.problem(format!("{reason}{hint}"));
                         }
                         if self.token.is_some() {

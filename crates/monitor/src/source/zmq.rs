@@ -5,12 +5,16 @@
 
 use crate::collector::Source;
 use crate::hub::Hub;
+use std::future::pending;
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+use switchboard_driver::Backoff;
 use switchboard_sockets::{Endpoint, Error, Event, Heartbeat, Message, Options, Security, Sub};
-use switchboard_web::Token;
+use switchboard_web::{FIRST_RETRY, LAST_RETRY, MissingAddress, Purpose, Services, Token};
+use tokio::time::sleep_until;
 
 /// Messages that are taken together, at most.
 const TOGETHER: usize = 4096;
@@ -23,25 +27,158 @@ const LOGGED: Duration = Duration::from_secs(60);
 /// Peers at a time.
 const PEERS: usize = 10_000;
 
-/// Listens. Beyond loopback a peer must say the token as its password, by PLAIN.
-pub(crate) fn bind(endpoint: &str, token: Option<Token>) -> Result<Sub, Error> {
-    let security = match token.filter(|_| is_open(endpoint)) {
-        Some(token) => Security::plain_server(move |_, password| token.is_same(password)),
-        None => Security::Null,
-    };
-    let options = Options {
-        recv_bytes: WAITING,
-        max_message: LONGEST,
-        max_connections: switchboard_web::max_connections(PEERS),
-        // Finds peers whose machine is gone without a word.
-        heartbeat: Some(Heartbeat::every(Duration::from_secs(30))),
-        security,
-        ..Options::default()
-    };
-    let socket = Sub::with(options)?;
-    socket.subscribe("")?;
-    socket.bind(endpoint)?;
-    Ok(socket)
+/// The end of a message about an endpoint that cannot be listened on.
+pub(crate) const REMEDY: &str =
+    "choose another one with --set monitor.collect=tcp://HOST:PORT, or none with --set monitor.collect=";
+
+const COLLECT: Purpose =
+    Purpose { service: "monitor", protocol: "collect", option: "--set monitor.collect=", is_required: false };
+
+/// The socket for senders, which listens as soon as its endpoint is free.
+#[derive(Debug)]
+pub(crate) struct Collecting {
+    socket: Sub,
+    services: Services,
+    missing: Option<Missing>,
+}
+
+/// An endpoint that cannot be listened on now.
+#[derive(Debug)]
+struct Missing {
+    endpoint: String,
+    reason: String,
+    pauses: Backoff,
+}
+
+impl Collecting {
+    /// Listens. Beyond loopback a peer must say the token as its password, by PLAIN.
+    ///
+    /// # Errors
+    /// It is no endpoint. One that another program has is tried again.
+    pub(crate) fn bind(endpoint: &str, token: Option<Token>, services: Services) -> Result<Collecting, Error> {
+        let security = match token.filter(|_| is_open(endpoint)) {
+            Some(token) => Security::plain_server(move |_, password| token.is_same(password)),
+            None => Security::Null,
+        };
+        let options = Options {
+            recv_bytes: WAITING,
+            max_message: LONGEST,
+            max_connections: switchboard_web::max_connections(PEERS),
+            // Finds peers whose machine is gone without a word.
+            heartbeat: Some(Heartbeat::every(Duration::from_secs(30))),
+            security,
+            ..Options::default()
+        };
+        let socket = Sub::with(options)?;
+        socket.subscribe("")?;
+        let mut collecting = Collecting { socket, services, missing: None };
+        match collecting.socket.bind(endpoint) {
+            Ok(_) => {}
+            Err(Error::Bind { source, .. }) => {
+                let pauses = Backoff::new(FIRST_RETRY, LAST_RETRY);
+                collecting.lacks(Missing { endpoint: endpoint.to_owned(), reason: reason(&source), pauses });
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(collecting)
+    }
+
+    /// Returns the endpoint, if it is listened on.
+    pub(crate) fn endpoint(&self) -> Option<String> {
+        self.socket.last_endpoint().map(|endpoint| endpoint.to_string())
+    }
+
+    fn lacks(&mut self, missing: Missing) {
+        let Missing { endpoint, reason, .. } = &missing;
+        tracing::error!("monitor does not collect at {endpoint}, and tries again: {reason}");
+        let Purpose { service, protocol, .. } = COLLECT;
+        let (address, reason) = (endpoint.clone(), reason.clone());
+        self.services.set_missing(MissingAddress { service, protocol, address, reason });
+        self.missing = Some(missing);
+    }
+
+    fn try_again(&mut self) {
+        let Some(missing) = self.missing.take() else { return };
+        match self.socket.bind(&*missing.endpoint) {
+            Ok(bound) => {
+                tracing::info!("monitor collects at {} now", missing.endpoint);
+                self.services.set_listening(COLLECT, &missing.endpoint, [bound.to_string()]);
+            }
+            Err(error) => {
+                let reason = match &error {
+                    Error::Bind { source, .. } => reason(source),
+                    other => other.to_string(),
+                };
+                // Once for each reason, however often it is tried.
+                if reason == missing.reason {
+                    self.missing = Some(missing);
+                } else {
+                    self.lacks(Missing { reason, ..missing });
+                }
+            }
+        }
+    }
+
+    /// Takes samples for ever.
+    pub(crate) async fn run(mut self, hub: Arc<Hub>) {
+        let (mut events, mut faults) = (self.socket.events(), Faults::default());
+        let mut messages: Vec<Message> = Vec::new();
+        let mut again = self.next_try();
+        loop {
+            let message = tokio::select! {
+                message = self.socket.recv() => message,
+                Some(event) = events.next() => {
+                    faults.take(&event, Instant::now(), &hub.faulty_peers);
+                    continue;
+                }
+                () = until(again) => {
+                    self.try_again();
+                    again = self.next_try();
+                    continue;
+                }
+            };
+            let Ok(message) = message else { return };
+            messages.push(message);
+            while let Some(message) = (messages.len() < TOGETHER).then(|| self.socket.try_recv()).flatten() {
+                messages.push(message);
+            }
+            let bodies: Vec<&[u8]> = messages.iter().flat_map(|message| samples_of(message.iter())).collect();
+            hub.ingest(&bodies, Source::Zmq, u64::MAX).await;
+            messages.clear();
+        }
+    }
+
+    fn next_try(&mut self) -> Option<Instant> {
+        self.missing.as_mut().map(|missing| Instant::now() + missing.pauses.pause(0.0))
+    }
+}
+
+impl Drop for Collecting {
+    fn drop(&mut self) {
+        self.services.forget_addresses(COLLECT);
+    }
+}
+
+/// Returns the parts of a message that are read as samples. A publisher with a topic sends the topic as the first part: it is left
+/// out.
+fn samples_of<'a>(parts: impl ExactSizeIterator<Item = &'a [u8]>) -> impl Iterator<Item = &'a [u8]> {
+    let count = parts.len();
+    let is_topic = move |at: usize, part: &[u8]| at == 0 && count > 1 && !part.trim_ascii_start().starts_with(b"{");
+    parts.enumerate().filter(move |(at, part)| !is_topic(*at, part)).map(|(_, part)| part)
+}
+
+fn reason(source: &io::Error) -> String {
+    match source.kind() {
+        io::ErrorKind::AddrInUse => format!("another program listens there: stop it, or {REMEDY}"),
+        _ => format!("{source}; {REMEDY}"),
+    }
+}
+
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time.into()).await,
+        None => pending().await,
+    }
 }
 
 /// Whether other machines may reach it.
@@ -51,31 +188,6 @@ pub(crate) fn is_open(endpoint: &str) -> bool {
             host != "localhost" && !host.parse().is_ok_and(|host: IpAddr| host.to_canonical().is_loopback())
         }
         _ => false,
-    }
-}
-
-/// Takes samples for ever.
-pub(crate) async fn run(hub: Arc<Hub>, mut socket: Sub) {
-    let (mut events, mut faults) = (socket.events(), Faults::default());
-    let mut messages: Vec<Message> = Vec::new();
-    loop {
-        let message = tokio::select! {
-            message = socket.recv() => message,
-            Some(event) = events.next() => {
-                faults.take(&event, Instant::now(), &hub.faulty_peers);
-                continue;
-            }
-        };
-        let Ok(message) = message else { return };
-        messages.push(message);
-        while let Some(message) = (messages.len() < TOGETHER).then(|| socket.try_recv()).flatten() {
-            messages.push(message);
-        }
-        // The last part: who publishes under a topic sends that first.
-        let bodies: Vec<&[u8]> =
-            messages.iter().map(|message| message.iter().next_back().unwrap_or_default()).collect();
-        hub.ingest(&bodies, Source::Zmq, u64::MAX).await;
-        messages.clear();
     }
 }
 
@@ -104,11 +216,17 @@ impl Faults {
             return false;
         }
         let others = std::mem::take(&mut self.unlogged);
+        let hint = if is_wrong_token(event) { " (the password of PLAIN is the token)" } else { "" };
         let others = if others > 0 { format!("; others since the last such line: {others}") } else { String::new() };
         self.logged = Some(now);
-        tracing::warn!("the collector has disconnected a peer: {event}{others}");
+        tracing::warn!("the collector has disconnected a peer: {event}{hint}{others}");
         true
     }
+}
+
+/// Returns true if a peer has said a password that is not the token.
+fn is_wrong_token(event: &Event) -> bool {
+    matches!(event, Event::HandshakeFailed { reason, .. } if reason.contains("password"))
 }
 
 #[cfg(test)]
@@ -132,6 +250,17 @@ mod tests {
             assert_eq!(faults.take(&fault, begin + after, &count), is_logged, "{after:?}");
         }
         assert_eq!(count.load(Ordering::Relaxed), 3);
+    }
+
+    #[test]
+    fn each_part_of_a_message_is_a_sample_but_a_topic_before_others() {
+        let of = |parts: &[&'static [u8]]| samples_of(parts.iter().copied()).collect::<Vec<_>>();
+        assert_eq!(of(&[b"{1}"]), [b"{1}"]);
+        assert_eq!(of(&[b"no sample"]), [b"no sample"]);
+        assert_eq!(of(&[b"topic", b"{1}"]), [b"{1}"]);
+        assert_eq!(of(&[b"", b"{1}"]), [b"{1}"]);
+        assert_eq!(of(&[b" {1}", b"{2}", b"x"]), [&b" {1}"[..], b"{2}", b"x"]);
+        assert_eq!(of(&[b"topic", b"{1}", b"", b"{2}"]), [&b"{1}"[..], b"", b"{2}"]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
-use switchboard_monitor::{Millis, Monitor, Settings};
+use switchboard_monitor::{Millis, Monitor, Settings, Unwritten};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
@@ -21,7 +21,7 @@ pub(crate) struct Collector {
     pub(crate) endpoint: String,
     runtime: Option<Runtime>,
     stop: Option<oneshot::Sender<()>>,
-    running: JoinHandle<()>,
+    running: JoinHandle<Result<(), Unwritten>>,
 }
 
 impl Drop for Collector {
@@ -60,7 +60,7 @@ impl Collector {
     pub(crate) async fn stop(mut self) {
         let runtime = self.runtime.take().expect("alive");
         drop(self.stop.take());
-        timeout(PATIENCE, &mut self.running).await.expect("it stops").expect("no panic");
+        timeout(PATIENCE, &mut self.running).await.expect("it stops").expect("no panic").expect("all is written");
         runtime.shutdown_background();
     }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
-use switchboard_monitor::{Millis, Monitor, Settings};
+use switchboard_monitor::{Millis, Monitor, Settings, Unwritten};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -22,7 +22,7 @@ pub(crate) struct Running {
     pub(crate) collect: Option<String>,
     pub(crate) token: Option<String>,
     stop: Option<oneshot::Sender<()>>,
-    task: Option<JoinHandle<()>>,
+    task: Option<JoinHandle<Result<(), Unwritten>>>,
     directory: Option<TempDir>,
 }
 
@@ -65,7 +65,7 @@ impl Running {
     pub(crate) async fn stop(&mut self) {
         drop(self.stop.take());
         let task = self.task.take().expect("it runs");
-        timeout(PATIENCE, task).await.expect("it stops in time").expect("no panic");
+        timeout(PATIENCE, task).await.expect("it stops in time").expect("no panic").expect("all is written");
     }
 
     /// The whole answer: HTTP/1.0 has no chunks.

@@ -1,6 +1,6 @@
 //! One site on the board: its record, and the task that asks it again and again.
 
-use super::{AbortOnDrop, Shared, SiteView};
+use super::{AbortOnDrop, Board, Row, Shared, SiteView};
 use crate::scrape::{Known, Outcome};
 use crate::site::Site;
 use crate::state::{Changes, Record};
@@ -24,6 +24,8 @@ pub(super) struct Entry {
     pub(super) record: Mutex<Record>,
     /// As it is shown.
     is_asking: AtomicBool,
+    /// The disk did not take the newest record.
+    is_unsaved: AtomicBool,
     wake: Notify,
     /// Attempts that have begun.
     begun: AtomicU64,
@@ -65,8 +67,8 @@ impl Entry {
     pub(super) fn new(site: Site, record: Record) -> Entry {
         let (identity, site) = (identity(&site), Arc::new(site));
         let ended = watch::Sender::new(0);
-        let (is_asking, wake, begun) = Default::default();
-        Entry { site, identity, record: Mutex::new(record), is_asking, wake, begun, ended }
+        let (is_asking, is_unsaved, wake, begun) = Default::default();
+        Entry { site, identity, record: Mutex::new(record), is_asking, is_unsaved, wake, begun, ended }
     }
 
     pub(super) fn view(&self) -> SiteView {
@@ -173,8 +175,11 @@ async fn run(shared: Weak<Shared>, entry: Arc<Entry>) {
             None => {}
         }
         let (store, record) = (board.store.clone(), entry.record.lock().clone());
-        if let Ok(Err(error)) = spawn_blocking(move || store.save(&record)).await {
-            tracing::warn!("{}: its headlines cannot be kept: {error}", entry.site.name);
+        if let Ok(saved) = spawn_blocking(move || store.save(&record)).await {
+            entry.is_unsaved.store(saved.is_err(), Ordering::Relaxed);
+            if let Err(error) = saved {
+                tracing::warn!("{}: its headlines cannot be kept: {error}", entry.site.name);
+            }
         }
         // After the record: what is told twice is better than what is told never, but a crash is rare.
         board.publish.changes(&entry.site.name, &changes);
@@ -183,9 +188,35 @@ async fn run(shared: Weak<Shared>, entry: Arc<Entry>) {
     }
 }
 
+impl Board {
+    /// Saves the records once more that the disk did not take when they were new. Returns the number of those that it does not take
+    /// now either, and that are lost with the process.
+    pub(crate) async fn save_unsaved(&self) -> usize {
+        let unsaved = |row: &Row| match row {
+            Row::Running(running) if running.entry.is_unsaved.load(Ordering::Relaxed) => {
+                Some(running.entry.record.lock().clone())
+            }
+            _ => None,
+        };
+        let records: Vec<Record> = self.0.sites.lock().rows.iter().filter_map(unsaved).collect();
+        let store = self.0.store.clone();
+        let saving = spawn_blocking(move || {
+            let lost = |record: &&Record| match store.save(record) {
+                Ok(()) => false,
+                Err(error) => {
+                    tracing::error!("{}: its headlines since the last save are lost: {error}", record.name);
+                    true
+                }
+            };
+            records.iter().filter(lost).count()
+        });
+        saving.await.unwrap_or_default()
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::{Board, Publish, Row};
+    use super::super::Publish;
     use super::*;
     use crate::fetch::{Fetcher, Options};
     use crate::guard::{Allow, Guard};
@@ -217,6 +248,26 @@ mod tests {
         tokio::join!(board.refresh(), board.refresh());
         tokio::task::yield_now().await;
         assert_eq!((entry.begun.load(Ordering::SeqCst), *entry.ended.borrow()), (1, 1));
+    }
+
+    /// One thread: nothing happens between two lines but where something is awaited.
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_record_that_the_disk_did_not_take_is_saved_once_more_at_the_end() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = Store::open(directory.path()).expect("a store");
+        let sites =
+            crate::site::parse_each("[[site]]\nname = \"One\"\nurl = \"http://127.0.0.1:1/\"\n").expect("a file");
+        let path = directory.path().join(format!("{}.json", const_hex::encode("One")));
+        // In the way of the record.
+        std::fs::create_dir(&path).expect("a directory");
+        let fetcher = Fetcher::new(Guard::new(Allow::default(), LEAST), Options::default()).expect("a fetcher");
+        let board = Board::start(Scraper::new(fetcher, None, RETRY), store.clone(), Publish::default(), sites);
+        assert_eq!(board.save_unsaved().await, 0, "there is nothing yet");
+        board.refresh().await;
+        assert_eq!(board.save_unsaved().await, 1);
+        std::fs::remove_dir(&path).expect("removed");
+        assert_eq!(board.save_unsaved().await, 0);
+        assert_ne!(store.load("One").expect("a record").failures, 0);
     }
 
     #[test]

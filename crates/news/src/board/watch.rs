@@ -69,11 +69,7 @@ fn stamp_of(path: &Path) -> Stamp {
 /// It cannot be read, in words that name it.
 pub(crate) fn read(path: &Path) -> Result<String, String> {
     let failed = |error: std::io::Error| format!("cannot read the sites file {}: {error}", path.display());
-    let length = std::fs::metadata(path).map_err(failed)?.len();
-    if length > MAX_FILE {
-        return Err(format!("the sites file {} is longer than {MAX_FILE} bytes", path.display()));
-    }
-    switchboard_driver::read_text(path).map_err(failed)
+    switchboard_driver::read_text(path, MAX_FILE).map_err(failed)
 }
 
 /// All problems in one text.

@@ -6,9 +6,8 @@ use super::{AGENT, FetchError, FetchReason, decode, encoding, location, retry};
 use crate::guard::Guard;
 use crate::progress::{self, Progress};
 use bytes::Bytes;
-use jiff::Timestamp;
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use switchboard_http_client::header::{
     ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED,
     LOCATION, RETRY_AFTER, USER_AGENT,
@@ -111,7 +110,7 @@ pub struct Turn(OwnedMutexGuard<Host>);
 impl Turn {
     /// The server refused the page, with this `Retry-After`: its host is left alone for a while. Returns for how long.
     pub(crate) fn refuse(&mut self, status: u16, retry_after: Option<&str>) -> Duration {
-        self.0.refuse(status, Instant::now(), |refusals| retry::pause(retry_after, Timestamp::now(), refusals))
+        self.0.refuse(status, Instant::now(), |refusals| retry::pause(retry_after, SystemTime::now(), refusals))
     }
 
     /// The server gave the page.

@@ -1,8 +1,7 @@
 //! `Retry-After`, and the back-off of a host that names no time.
 
-use jiff::Timestamp;
-use jiff::fmt::rfc2822;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+use switchboard_http_client::retry_after;
 
 /// The first pause after a 429 or 503 without `Retry-After`; it doubles with each further one.
 const FIRST: Duration = Duration::from_secs(60);
@@ -10,28 +9,25 @@ const FIRST: Duration = Duration::from_secs(60);
 pub(crate) const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 /// Returns the pause for a host. `refusals` counts those in a row, this one included.
-pub(crate) fn pause(header: Option<&str>, now: Timestamp, refusals: u32) -> Duration {
-    let asked = header.and_then(|text| parse(text.trim(), now));
+pub(crate) fn pause(header: Option<&str>, now: SystemTime, refusals: u32) -> Duration {
+    let asked = header.and_then(|text| retry_after(text, now));
     let doubled = FIRST.saturating_mul(2_u32.saturating_pow(refusals.saturating_sub(1).min(16)));
     asked.unwrap_or(doubled).clamp(Duration::from_secs(1), LONGEST)
-}
-
-fn parse(text: &str, now: Timestamp) -> Option<Duration> {
-    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Some(text.parse().map_or(LONGEST, Duration::from_secs));
-    }
-    let date = rfc2822::parse(text).ok()?.timestamp();
-    Some(date.duration_since(now).try_into().unwrap_or(Duration::ZERO))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const NOW: &str = "2026-11-27T02:00:00Z";
+    /// Friday, 27 November 2026, 02:00 UTC.
+    const NOW: u64 = 1_795_744_800;
+
+    fn now() -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(NOW)
+    }
 
     fn check(header: &str) -> u64 {
-        pause(Some(header), NOW.parse().expect("a time"), 1).as_secs()
+        pause(Some(header), now(), 1).as_secs()
     }
 
     #[test]
@@ -54,7 +50,7 @@ mod tests {
 
     #[test]
     fn without_a_time_the_pause_doubles_up_to_a_day() {
-        let pause = |refusals| pause(None, NOW.parse().expect("a time"), refusals).as_secs();
+        let pause = |refusals| pause(None, now(), refusals).as_secs();
         assert_eq!([pause(0), pause(1), pause(2), pause(3)], [60, 60, 120, 240]);
         assert_eq!(pause(u32::MAX), LONGEST.as_secs());
         for nonsense in ["", "-1", "soon", "1.5"] {

@@ -17,13 +17,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use switchboard_http_client::TrustError;
-use switchboard_web::{BindError, HttpServer, Token};
+use switchboard_web::{BindError, HttpServer, Purpose, Token};
 use tokio::task::spawn_blocking;
 
 /// The sites without a sites file, as the text of one.
 pub const EXAMPLES: &str = include_str!("../../examples/sites.toml");
 /// The limit of connecting to one address.
 const CONNECT: Duration = Duration::from_secs(5);
+const HTTP: Purpose = Purpose::http("news", "--set news.listen=");
 
 /// A service cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -88,7 +89,7 @@ impl News {
         });
         let (sites, store) = reading.await.map_err(|error| StartError::Sites(error.to_string()))??;
         settings.web.token_file.get_or_insert_with(|| settings.data.join("token"));
-        let http = HttpServer::bind(&settings.listen, "--set news.listen=", settings.web.clone()).await?;
+        let http = HttpServer::bind(&settings.listen, HTTP, settings.web.clone()).await?;
         Ok(News { http, settings, scraper, store, sites })
     }
 
@@ -138,8 +139,9 @@ impl News {
             shutdown.await;
             ending.send_replace(true);
         };
-        let known = state.clone();
+        let (known, last) = (state.clone(), state.clone());
         http.immediate(move |uri, _| immediate(&known, uri)).serve(router(state), end).await;
+        last.board.save_unsaved().await;
     }
 }
 

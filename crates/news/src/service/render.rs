@@ -22,11 +22,12 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use switchboard_web::{HttpServer, ServiceState, Services, Token};
+use switchboard_web::{HttpServer, Purpose, ServiceState, Services, Token};
 use tokio::time::sleep;
 
 /// The part that a service without Chromium lacks.
 const BROWSER: &str = "browser";
+const HTTP: Purpose = Purpose::http("render", "--set render.listen=");
 /// Time between two looks for a program that is missing.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -60,7 +61,7 @@ impl RenderService {
     pub async fn bind(settings: RenderServiceSettings) -> Result<RenderService, StartError> {
         settings.check()?;
         let services = settings.web.services.clone();
-        let http = HttpServer::bind(&settings.listen, "--set render.listen=", settings.web).await?;
+        let http = HttpServer::bind(&settings.listen, HTTP, settings.web).await?;
         let shared = Shared { renderer: settings.renderer, max_timeout: settings.max_timeout, services };
         shared.show_problem();
         Ok(RenderService { http, shared: Arc::new(shared) })

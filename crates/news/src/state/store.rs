@@ -1,12 +1,12 @@
 //! Records in small files, written aside and renamed: one that is there is whole.
 
 use super::record::Record;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use switchboard_driver::lock_folder;
+use switchboard_driver::{FolderLock, lock_folder};
 
 /// Bytes of a file; a larger one was not written by us.
 const MAX_FILE: u64 = 32 << 20;
@@ -17,7 +17,7 @@ const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 #[derive(Clone, Debug)]
 pub struct Store {
     directory: PathBuf,
-    _lock: Arc<File>,
+    lock: Arc<FolderLock>,
 }
 
 impl Store {
@@ -40,7 +40,7 @@ impl Store {
                 let _ = fs::remove_file(entry.path());
             }
         }
-        Ok(Store { directory: directory.to_owned(), _lock: lock })
+        Ok(Store { directory: directory.to_owned(), lock })
     }
 
     /// The record of a site; none if there is no file, or one that cannot be read, which is logged.
@@ -48,10 +48,7 @@ impl Store {
     pub fn load(&self, name: &str) -> Option<Record> {
         let path = self.path(name);
         let read = || -> io::Result<Record> {
-            if fs::metadata(&path)?.len() > MAX_FILE {
-                return Err(io::Error::other("it is too long"));
-            }
-            let record: Record = serde_json::from_slice(&switchboard_driver::read_file(&path)?)?;
+            let record: Record = serde_json::from_slice(&switchboard_driver::read_file(&path, MAX_FILE)?)?;
             if record.name == name { Ok(record) } else { Err(io::Error::other("it is another site's")) }
         };
         match read() {
@@ -69,8 +66,9 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// The disk does not take it; the last record stays.
+    /// The disk does not take it, or the directory was removed or replaced; the last record stays.
     pub fn save(&self, record: &Record) -> io::Result<()> {
+        self.lock.check()?;
         let mut file = tempfile::Builder::new().prefix(".tmp").tempfile_in(&self.directory)?;
         file.write_all(&serde_json::to_vec(record)?)?;
         file.as_file().sync_all()?;
@@ -168,13 +166,26 @@ mod tests {
         let mut store = Store::open(base.path()).expect("a store");
         for (name, age, stays) in [("old", KEPT + Duration::from_secs(60), false), ("young", KEPT / 2, true)] {
             store.save(&record(name)).expect("saved");
-            let file = File::options().write(true).open(store.path(name)).expect("a file");
+            let file = fs::File::options().write(true).open(store.path(name)).expect("a file");
             file.set_modified(SystemTime::now() - age).expect("a time");
             drop(file);
             drop(store);
             store = Store::open(base.path()).expect("a store");
             assert_eq!(store.load(name).is_some(), stays, "{name}");
         }
+    }
+
+    #[test]
+    fn nothing_is_written_to_a_directory_that_another_process_has_made_anew() {
+        let base = tempfile::tempdir().expect("a directory");
+        let directory = base.path().join("news");
+        let store = Store::open(&directory).expect("a store");
+        fs::remove_dir_all(&directory).expect("removed");
+        let other = Store::open(&directory).expect("another store");
+        let error = store.save(&record("a")).expect_err("not ours").to_string();
+        assert!(error.contains("was removed or replaced while it was in use"), "{error}");
+        other.save(&record("b")).expect("saved");
+        assert_eq!(fs::read_dir(&directory).expect("files").count(), 1 + 1, "and the lock");
     }
 
     #[test]

@@ -6,7 +6,9 @@ use crate::PrivatePostgres;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use switchboard_web::{BindError, HttpServer, Token};
+use switchboard_web::{BindError, HttpServer, Purpose, Token};
+
+const HTTP: Purpose = Purpose::http("rows", "--set rows.listen=");
 
 /// The service cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +52,7 @@ impl RowsService {
         settings.options.create_demo_table &= !settings.read_only;
         settings.web.limits.body = settings.body;
         settings.web.origins.clone_from(&settings.origins);
-        let http = HttpServer::bind(&settings.listen, "--listen ", settings.web.clone()).await?;
+        let http = HttpServer::bind(&settings.listen, HTTP, settings.web.clone()).await?;
         Ok(RowsService { http, settings })
     }
 

@@ -7,7 +7,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, chown};
 use std::path::Path;
 use switchboard_child::User;
-use switchboard_driver::lock_folder;
+use switchboard_driver::{FolderLock, lock_folder};
 
 /// Bytes of a log that an error has.
 const END: u64 = 1000;
@@ -29,8 +29,8 @@ pub(super) fn make_directory(data: &Path, user: &User) -> Result<(), Error> {
     Ok(())
 }
 
-/// Keeps other programs away from the directory, for as long as the file is open: two must not make the data at once.
-pub(super) fn lock(kept: &Path) -> Result<File, Error> {
+/// Keeps other programs away from the directory, for as long as the lock lives: two must not make the data at once.
+pub(super) fn lock(kept: &Path) -> Result<FolderLock, Error> {
     lock_folder(kept).map_err(|error| match error.kind() {
         ErrorKind::ResourceBusy => failed(&format!(
             "another program keeps one on the rows in {}; stop that, or choose another data directory (--data), or give \

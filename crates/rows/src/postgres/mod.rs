@@ -10,10 +10,11 @@ use crate::{Database, Error};
 use binaries::binaries;
 use data::{Log, lock, make_directory};
 use options::{check_length, make_base};
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use switchboard_child::{Child, Launch, User, sweep};
+use switchboard_driver::FolderLock;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
@@ -38,7 +39,7 @@ pub struct PrivatePostgres {
     database: Database,
     directory: PathBuf,
     /// Of the rows that are kept.
-    _lock: Option<File>,
+    _lock: Option<FolderLock>,
 }
 
 impl PrivatePostgres {
@@ -73,7 +74,7 @@ impl PrivatePostgres {
         make_directory(kept, &user)?;
         let path = kept.to_owned();
         let lock = spawn_blocking(move || lock(&path)).await.map_err(|_| failed("the lock was not taken"))??;
-        let version = switchboard_driver::read_text(&data.join("PG_VERSION")).ok();
+        let version = switchboard_driver::read_text(&data.join("PG_VERSION"), 100).ok();
         let binaries = binaries(options.binaries.as_deref(), version.as_deref().map(str::trim))?;
         if version.is_none() {
             initialize(options, &user, &binaries, &data, &log).await?;

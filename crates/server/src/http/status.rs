@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use switchboard_broker::{ChannelStatus, ConnectionStatus, Kind, Page, StatusQuery, Totals, Unheard};
 use switchboard_driver::quantity::plural;
-use switchboard_web::{ServiceState, Services};
+use switchboard_web::{MissingAddress, ServiceState, Services};
 
 /// Default and maximum number of channels and connections that `/status` lists.
 const LISTED: (usize, usize) = (100, 1000);
@@ -43,7 +43,8 @@ pub(super) async fn status(
     let channels: Vec<_> = status.channels.iter().map(channel_row).collect();
     let rows = status.connections.iter().zip(origins);
     let connections: Vec<_> = rows.map(|(connection, origin)| connection_row(connection, origin)).collect();
-    let services: Vec<_> = services.list().into_iter().map(service).collect();
+    let missing = services.missing();
+    let services: Vec<_> = services.list().into_iter().map(|(name, state)| service(name, state, &missing)).collect();
     let mut answer = json!({
         "services": services,
         "totals": sums(&totals),
@@ -165,14 +166,21 @@ pub(crate) fn sums(totals: &Totals) -> Value {
 }
 
 /// One service of this program.
-fn service((name, state): (&'static str, ServiceState)) -> Value {
-    match state {
+fn service(name: &'static str, state: ServiceState, missing: &[MissingAddress]) -> Value {
+    let mut row = match state {
         ServiceState::Running => json!({ "name": name, "running": true }),
         ServiceState::Degraded { lacks, reason } => {
             json!({ "name": name, "running": true, "lacks": lacks, "reason": reason })
         }
         ServiceState::Down(reason) => json!({ "name": name, "running": false, "reason": reason }),
+    };
+    let missing = missing.iter().filter(|missing| missing.service == name);
+    let missing: Vec<Value> =
+        missing.map(|one| json!({ "address": one.address, "protocol": one.protocol, "reason": one.reason })).collect();
+    if !missing.is_empty() {
+        row["missing"] = missing.into();
     }
+    row
 }
 
 /// The pages behind a cursor: of channels and connections, `.` between them, nothing for a table that is at its end.

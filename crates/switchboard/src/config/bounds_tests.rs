@@ -246,7 +246,7 @@ async fn runs(table: &str, settings: Settings) -> Result<()> {
         let running = tokio::spawn(monitor.run(stopped));
         talk(address, b"GET /api/self HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await;
         drop(stop);
-        return Ok(running.await?);
+        return Ok(running.await??);
     }
     let server = Server::bind(settings.into_server()).await?;
     let (native, http) = (server.native_addresses()[0], server.http_addresses()[0]);

@@ -12,7 +12,7 @@ mod settings;
 mod tests;
 mod without_effect;
 
-pub(crate) use settings::{News, Settings, TABLES, stomp_addresses};
+pub(crate) use settings::{News, Settings, TABLES};
 pub(crate) use without_effect::Started;
 
 use crate::data;
@@ -22,15 +22,30 @@ use kinds::Kind;
 use rules::Rule;
 use settings::Setting;
 use std::fmt::Write;
+use std::io::Read;
 use std::path::Path;
 use switchboard_broker::ChannelRule;
 use switchboard_web::Token;
 
+/// Bytes of a configuration file, at most.
+pub(crate) const MAX_FILE: u64 = 1 << 20;
+
 impl Settings {
-    /// Takes over what a configuration file says.
+    /// Takes over what a configuration file says: a regular one, of at most [`MAX_FILE`] bytes.
     pub(crate) fn read_file(&mut self, path: &Path) -> Result<()> {
-        let text = switchboard_driver::read_text(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text =
+            switchboard_driver::read_text(path, MAX_FILE).with_context(|| format!("cannot read {}", path.display()))?;
         self.read(&text, &path.display().to_string())
+    }
+
+    /// Takes over what a configuration on the standard input says, of at most [`MAX_FILE`] bytes.
+    pub(crate) fn read_input(&mut self) -> Result<()> {
+        let mut bytes = Vec::new();
+        std::io::stdin().take(MAX_FILE + 1).read_to_end(&mut bytes).context("cannot read the standard input")?;
+        if bytes.len() as u64 > MAX_FILE {
+            bail!("cannot read the standard input: it is longer than the limit of {MAX_FILE} bytes");
+        }
+        self.read(&String::from_utf8(bytes).context("cannot read the standard input")?, "standard input")
     }
 
     /// Takes over what `text` says; errors name it as `source`.

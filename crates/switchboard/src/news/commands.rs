@@ -15,9 +15,10 @@ use switchboard_news::commands::{CheckError, TestError, check, suggest, test};
 use switchboard_news::service::{self, NewsSettings};
 
 /// Serves the page until a signal ends it, or does what was asked for.
-pub(crate) fn run(args: &NewsArgs) -> Result<ExitCode> {
+pub(crate) fn run(args: NewsArgs) -> Result<ExitCode> {
     match &args.action {
-        None => up::run(Chosen::News, args.ready_file(), || args.settings()).map(|()| ExitCode::SUCCESS),
+        None => up::run(Chosen::News, args.ready_file().map(Path::to_owned), move || args.settings())
+            .map(|()| ExitCode::SUCCESS),
         Some(Action::Test { site, json, fetching }) => crate::block_on(async {
             let tested = test(&prepared(fetching).await?, site).await;
             let report = tested.map_err(|error| match error {

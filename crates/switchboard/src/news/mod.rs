@@ -11,6 +11,7 @@ pub(crate) use start::{Page, Renderers, bind_page, bind_render};
 
 use crate::up::{self, Chosen};
 use anyhow::Result;
+use std::path::Path;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -27,6 +28,6 @@ Examples:
   switchboard render --allow wiki.example:80 --set render.pages=8";
 
 /// Renders pages until a signal ends it.
-pub(crate) fn render(args: &RenderArgs) -> Result<()> {
-    up::run(Chosen::Render, args.ready_file(), || args.settings())
+pub(crate) fn render(args: RenderArgs) -> Result<()> {
+    up::run(Chosen::Render, args.ready_file().map(Path::to_owned), move || args.settings())
 }

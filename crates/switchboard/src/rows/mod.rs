@@ -13,6 +13,7 @@ use crate::up::{self, Chosen};
 use crate::{block_on, data};
 use anyhow::{Result, anyhow};
 use args::Action;
+use std::path::Path;
 use std::process::ExitCode;
 use switchboard_rows::http::{RowsService, StartError};
 
@@ -27,9 +28,9 @@ Examples:
   switchboard rows demo --instances 3";
 
 /// Serves rows until a signal ends it, or runs a command.
-pub(crate) fn run(args: &RowsArgs) -> Result<ExitCode> {
+pub(crate) fn run(args: RowsArgs) -> Result<ExitCode> {
     match &args.action {
-        None => up::run(Chosen::Rows, args.ready_file(), || args.settings())?,
+        None => up::run(Chosen::Rows, args.ready_file().map(Path::to_owned), move || args.settings())?,
         Some(Action::Triggers { action }) => block_on(triggers::run(action))?,
         Some(Action::Scratch(args)) => return block_on(scratch::run(args)),
         Some(Action::Demo(args)) => block_on(demo::run(args))?,
@@ -43,8 +44,13 @@ pub(crate) async fn bind(settings: &Settings, chosen: Chosen) -> Result<RowsServ
     if rows.database.is_none() {
         rows.data = data::rows_folder(settings.data.as_deref())?;
     }
-    RowsService::bind(rows).await.map_err(|error| match error {
+    let kept = rows.database.is_none().then(|| rows.data.clone());
+    let service = RowsService::bind(rows).await.map_err(|error| match error {
         StartError::Bind(error) => chosen.advised(error, "--set rows.listen="),
         error => anyhow!("{error}"),
-    })
+    })?;
+    if let Some(folder) = kept {
+        data::note_owner(&folder, settings.data.as_deref());
+    }
+    Ok(service)
 }

@@ -47,6 +47,16 @@ pub(super) struct Service {
     /// The missing part of one that runs, yet cannot do its work.
     pub(super) lacks: Option<String>,
     pub(super) reason: String,
+    /// Addresses that it cannot listen on now.
+    pub(super) missing: Vec<Missing>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Missing {
+    pub(super) address: String,
+    pub(super) protocol: String,
+    pub(super) reason: String,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -1,7 +1,7 @@
 //! The status on a terminal of any size, or uncut for a file.
 
 use super::Sort;
-use super::report::{Channel, Connection, Report, Service, Totals, Unheard};
+use super::report::{Channel, Connection, Missing, Report, Service, Totals, Unheard};
 use crate::escape::escape;
 use crate::names::encode;
 use crate::table::{self, Size, Table};
@@ -17,6 +17,7 @@ pub(super) fn render(report: &Report, sort: Option<Sort>, size: Option<Size>) ->
     lines.extend(undelivered(report));
     lines.extend(unheard(report));
     lines.extend(report.services.iter().filter_map(problem));
+    lines.extend(report.services.iter().flat_map(missing));
     let (mut channels, mut connections) = (channels(report, sort), connections(report));
     if let Some(Size { rows: Some(rows), .. }) = size {
         // Two heads, two empty lines, two lines about what was left out, and the prompt.
@@ -40,6 +41,14 @@ fn problem(service: &Service) -> Option<String> {
         Some(lacks) => Some(format!("The service {name} runs without {}: {reason}", escape(lacks))),
         None => None,
     }
+}
+
+/// A line about each address that a service cannot listen on.
+fn missing(service: &Service) -> impl Iterator<Item = String> {
+    service.missing.iter().map(|Missing { address, protocol, reason }| {
+        let [name, address, protocol, reason] = [&service.name, address, protocol, reason].map(|text| escape(text));
+        format!("The service {name} does not listen on {address} ({protocol}), and tries again: {reason}")
+    })
 }
 
 /// The totals in one line of at most 80 columns.

@@ -108,6 +108,17 @@ fn a_service_that_runs_and_lacks_something_says_what_and_why() {
 }
 
 #[test]
+fn an_address_that_a_service_cannot_listen_on_is_shown_with_the_reason() {
+    let mut report = report(1, 1);
+    let missing = json!([{ "address": "127.0.0.1:1", "protocol": "stomp", "reason": "taken" }]);
+    let broker = json!({ "name": "broker", "running": true, "missing": missing });
+    report.services = vec![serde_json::from_value(broker).expect("a service")];
+    let text = render(&report, None, size(120, 24));
+    let line = "The service broker does not listen on 127.0.0.1:1 (stomp), and tries again: taken";
+    assert_eq!(text.lines().nth(1), Some(line), "{text}");
+}
+
+#[test]
 fn the_totals_are_one_line_of_human_units() {
     let text = render(&report(0, 0), None, size(80, 24));
     let first = text.lines().next().expect("a line");

@@ -1,18 +1,20 @@
 //! The settings, read again while the services run.
 
-use super::Services;
+use super::{Read, Services};
 use crate::config::Settings;
 use crate::log::Log;
 use crate::output;
-use anyhow::Result;
+use tokio::task::spawn_blocking;
 
 impl Services {
     /// Reads the settings again and applies those that can change while services run.
-    pub(super) fn reload(&self, read: impl Fn() -> Result<Settings>, log: &Log) {
+    pub(super) async fn reload(&self, read: Read, log: &Log) {
         self.manager.reloading();
-        match read() {
-            Ok(new) => self.apply(&new, log),
-            Err(error) => tracing::error!("the settings stay as they are: {}", output::reasons(&error)),
+        // The file may lie on a disk that does not answer.
+        match spawn_blocking(move || read()).await {
+            Ok(Ok(new)) => self.apply(&new, log),
+            Ok(Err(error)) => tracing::error!("the settings stay as they are: {}", output::reasons(&error)),
+            Err(error) => tracing::error!("the settings stay as they are: {error}"),
         }
         self.manager.ready(&self.addresses.borrow().summary());
     }

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 impl Services {
     /// Shows what runs.
     pub(super) fn tell(&self) -> Result<()> {
-        self.addresses.borrow_mut().set_degraded(&self.states());
+        self.addresses.borrow_mut().follow(&self.states());
         let data = data::directory(self.settings.borrow().data.as_deref());
         data.into_iter().for_each(|directory| self.addresses.borrow_mut().set_data(directory));
         let addresses = self.addresses.borrow();
@@ -34,11 +34,12 @@ impl Services {
         Ok(())
     }
 
-    /// Shows what services lack, each time that this changes.
+    /// Shows what services lack and which addresses came later, each time that this changes.
     pub(super) async fn follow(&self, mut states: watch::Receiver<States>) -> Result<()> {
         while states.changed().await.is_ok() {
-            let change = self.addresses.borrow_mut().set_degraded(&self.states());
+            let change = self.addresses.borrow_mut().follow(&self.states());
             if let Some(change) = change {
+                self.link_pages();
                 self.tell_change(&change)?;
             }
         }

@@ -2,6 +2,8 @@
 
 use crate::common::Broker;
 use crate::{output, text};
+use std::io::Write;
+use std::process::Stdio;
 
 #[test]
 fn the_printed_config_is_a_config() {
@@ -131,4 +133,65 @@ fn a_file_that_is_a_pipe_is_refused_and_not_waited_for() {
         assert!(said.contains(fifo) && said.contains("it is no regular file"), "{args:?}: {said}");
         assert_eq!(ended.status.code(), Some(code), "{args:?}: {said}");
     }
+}
+
+#[test]
+fn a_file_that_is_longer_than_its_limit_is_refused_and_not_read_to_its_end() {
+    let base = tempfile::tempdir().expect("a directory");
+    let file = base.path().join("file");
+    // A terabyte of nothing.
+    std::fs::File::create(&file).and_then(|file| file.set_len(1 << 40)).expect("a sparse file");
+    let file = file.to_str().expect("text");
+    let ca = format!("monitor.webhook-ca={file}");
+    let data = base.path().to_str().expect("text");
+    let monitor = ["monitor", "--data", data, "--listen", "127.0.0.1:0", "--collect", "", "--set", &ca];
+    for (args, limit, code) in [
+        (&["config", "check", file][..], 1 << 20, 2),
+        (&["broker", "--config", file], 1 << 20, 2),
+        (&["news", "check", file], 4 << 20, 2),
+        (&[&monitor[..], &["--set", "monitor.webhook=https://a.example/"]].concat(), 4 << 20, 1),
+    ] {
+        let ended = output(args);
+        let said = text(&ended.stderr);
+        let reason = format!("it is longer than the limit of {limit} bytes");
+        assert!(said.contains(file) && said.contains(&reason), "{args:?}: {said}");
+        assert_eq!(ended.status.code(), Some(code), "{args:?}: {said}");
+    }
+}
+
+#[test]
+fn a_configuration_on_the_standard_input_is_checked_up_to_the_same_limit() {
+    let check = |name: &str, input_text: &[u8]| {
+        let mut command = crate::common::switchboard(&["config", "check", name]);
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        let mut input = child.stdin.take().expect("a pipe");
+        // It may have ended at the limit.
+        let _ = input.write_all(input_text);
+        drop(input);
+        let ended = child.wait_with_output().expect("an end");
+        (ended.status.code(), text(&ended.stderr))
+    };
+    for name in ["-", "/dev/stdin"] {
+        assert_eq!(check(name, b"log = 'info'\n"), (Some(0), String::new()));
+        let (code, said) = check(name, b"log = 'info'\nlogg = 1\n");
+        assert!(code == Some(2) && said.contains("standard input") && said.contains("logg"), "{said}");
+        assert_eq!(check(name, &vec![b'#'; 1 << 20]).0, Some(0));
+        let (code, said) = check(name, &vec![b'#'; (1 << 20) + 1]);
+        assert!(code == Some(2) && said.contains("longer than the limit of 1048576 bytes"), "{said}");
+    }
+}
+
+#[test]
+fn a_configuration_has_at_most_a_mebibyte_and_is_a_regular_file() {
+    let base = tempfile::tempdir().expect("a directory");
+    let file = base.path().join("long.toml");
+    for (length, code) in [((1 << 20) - 1, 0), (1 << 20, 0), ((1 << 20) + 1, 2)] {
+        std::fs::write(&file, vec![b'#'; length]).expect("written");
+        let ended = output(&["config", "check", file.to_str().expect("text")]);
+        assert_eq!(ended.status.code(), Some(code), "{length}: {}", text(&ended.stderr));
+    }
+    let endless = output(&["config", "check", "/dev/zero"]);
+    assert_eq!(endless.status.code(), Some(2));
+    assert!(text(&endless.stderr).contains("it is no regular file"), "{}", text(&endless.stderr));
 }

@@ -11,12 +11,9 @@ fn a_port_that_is_taken_is_named_with_the_option_that_chooses_another() {
     let data = data.path().to_str().expect("text");
     let other = TcpListener::bind("127.0.0.1:0").expect("a port");
     let native = other.local_addr().expect("an address").to_string();
-    let endpoint = format!("tcp://{address}");
     for (args, option) in [
         (vec!["broker", "--listen", &address, "--http", "127.0.0.1:0"], "--listen HOST:PORT"),
-        (vec!["broker", "--http", &address, "--listen", "127.0.0.1:0"], "--http HOST:PORT"),
         (vec!["monitor", "--listen", &address, "--collect", ""], "--listen HOST:PORT"),
-        (vec!["monitor", "--collect", &endpoint, "--listen", "127.0.0.1:0"], "--collect tcp://HOST:PORT"),
         (vec!["rows", "--listen", &address], "--listen HOST:PORT"),
         (vec!["news", "--listen", &address], "--listen HOST:PORT"),
         (vec!["render", "--listen", &address], "--listen HOST:PORT"),

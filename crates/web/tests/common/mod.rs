@@ -5,12 +5,14 @@
 use axum::Router;
 use std::net::SocketAddr;
 use std::time::Duration;
-use switchboard_web::{HttpServer, Limits, Options};
+use switchboard_web::{HttpServer, Limits, Options, Purpose};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+
+pub(crate) const HTTP: Purpose = Purpose::http("test", "--http ");
 
 /// Bound of every wait; only a failing test reaches it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(25);
@@ -36,7 +38,7 @@ impl Running {
     }
 
     pub(crate) async fn with(router: Router, options: Options) -> Running {
-        let server = HttpServer::bind(&["127.0.0.1:0".into()], "--http ", options).await.expect("a free port");
+        let server = HttpServer::bind(&["127.0.0.1:0".into()], HTTP, options).await.expect("a free port");
         Running::of(server, router)
     }
 
