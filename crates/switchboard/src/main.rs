@@ -51,6 +51,7 @@ use config::{Settings, Started};
 use serde_json::json;
 use std::io::Write;
 use std::process::ExitCode;
+use switchboard_driver::build_runtime;
 use up::Chosen;
 
 fn main() -> ExitCode {
@@ -170,6 +171,6 @@ fn config(args: &ConfigArgs) -> Result<()> {
 /// A client needs one thread.
 fn block_on<T>(command: impl Future<Output = Result<T>>) -> Result<T> {
     let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
+        build_runtime(&mut tokio::runtime::Builder::new_current_thread()).context("cannot start the runtime")?;
     runtime.block_on(command)
 }

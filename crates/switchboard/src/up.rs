@@ -21,6 +21,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::pin::pin;
 use std::time::Duration;
+use switchboard_driver::build_runtime;
 use switchboard_driver::quantity::show_duration;
 use switchboard_monitor::{Monitor, Pipe, StartError};
 use switchboard_server::{ChannelRules, Connector, Probe, Server, Shutdown};
@@ -86,7 +87,7 @@ pub(crate) fn run(chosen: Chosen, ready_file: Option<&Path>, read: impl Fn() -> 
     }
     let ready = Ready::begin(ready_file)?;
     let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+        build_runtime(&mut tokio::runtime::Builder::new_multi_thread()).context("cannot start the runtime")?;
     let result = runtime.block_on(async {
         // Before anybody can know that this process runs, and so end it.
         let signals = Signals::new()?;

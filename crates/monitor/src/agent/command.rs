@@ -52,6 +52,19 @@ impl NotRun {
     }
 }
 
+/// A process that is ready to run a command.
+pub(crate) struct Prepared(Signals);
+
+impl Prepared {
+    /// This process becomes the one that inherits orphans, waits for every child there is, and takes the
+    /// signals that are to be passed on. To be called before other threads are started.
+    pub(crate) fn new() -> Result<Prepared, NotRun> {
+        let signals = Signals::block().map_err(NotRun::NotReady)?;
+        prctl::set_child_subreaper(true).map_err(|error| NotRun::NotReady(error.into()))?;
+        Ok(Prepared(signals))
+    }
+}
+
 /// A command that runs.
 pub(crate) struct Running {
     child: Pid,
@@ -59,14 +72,11 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// This process becomes the one that inherits orphans, waits for every child there is, and takes the
-    /// signals that are to be passed on. To be called before other threads are started.
-    pub(crate) fn start(command: &[OsString]) -> Result<Running, NotRun> {
+    /// Starts the command.
+    pub(crate) fn start(command: &[OsString], Prepared(signals): Prepared) -> Result<Running, NotRun> {
         let Some(program) = command.first() else {
             return Err(NotRun::NotFound { command: String::new() });
         };
-        let signals = Signals::block().map_err(NotRun::NotReady)?;
-        prctl::set_child_subreaper(true).map_err(|error| NotRun::NotReady(error.into()))?;
         // Waited for below, together with the orphans.
         let child = signals.spawn(command).map_err(|source| {
             let command = program.to_string_lossy().into_owned();

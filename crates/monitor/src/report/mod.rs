@@ -128,6 +128,9 @@ pub enum Error {
         /// Why not.
         source: io::Error,
     },
+    /// There are too few files for a connection.
+    #[error("cannot report: {0}")]
+    Files(#[source] io::Error),
     /// There is no thread for input and output.
     #[error(transparent)]
     NoThread(#[from] NoThread),
