@@ -37,6 +37,7 @@ mod queues;
 mod rows;
 mod send;
 mod spoken;
+mod standard;
 mod status;
 mod table;
 mod top;
@@ -112,8 +113,26 @@ fn word_is_purge(error: &clap::Error) -> bool {
     error.get(ContextKind::InvalidSubcommand).is_some_and(|word| word.to_string() == "purge")
 }
 
+/// Checks that what a command prints or reads has a place, before it takes or sends anything. A service needs none.
+fn check_standard(command: &Command) -> Result<()> {
+    match command {
+        Command::Send(args) if args.stdin => standard::input()?,
+        _ => {}
+    }
+    match command {
+        Command::Send(args) if !args.json => Ok(()),
+        Command::Listen(_) | Command::Send(_) | Command::Status(_) | Command::Top(_) | Command::Bench(_) => {
+            standard::output()
+        }
+        Command::Queues(_) | Command::Config(_) | Command::Completions { .. } => standard::output(),
+        _ => Ok(()),
+    }
+}
+
 fn run(cli: Cli) -> Result<ExitCode> {
-    match cli.command.unwrap_or(Command::Up(cli.up)) {
+    let command = cli.command.unwrap_or(Command::Up(cli.up));
+    check_standard(&command)?;
+    match command {
         // Its exit code is that of the command that it runs.
         Command::Agent(args) => return agent::run(args),
         Command::Up(args) => up::run(Chosen::All, args.ready_file.as_deref(), || args.chosen.settings()),
