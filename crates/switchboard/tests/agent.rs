@@ -105,6 +105,46 @@ fn client_commands_name_the_limit_of_open_files() {
 }
 
 #[test]
+fn a_token_that_zeromq_cannot_carry_is_refused_before_the_command_starts() {
+    for (length, is_right) in [(254, true), (255, true), (256, false), (300, false)] {
+        let output = run(&["--token", &"x".repeat(length), "--", "echo", "ran"]);
+        assert_eq!(output.status.code(), Some(if is_right { 0 } else { 2 }), "{length}");
+        assert_eq!(!output.stdout.is_empty(), is_right, "{length}");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let refusal = format!("the token has {length} bytes; ZeroMQ carries at most 255");
+        assert_eq!(said.contains(&refusal), !is_right, "{said}");
+    }
+    // HTTP has no such limit.
+    let over_http = ["-s", "http://127.0.0.1:1", "--token", &"x".repeat(300), "--linger", "0", "--", "true"];
+    assert_eq!(switchboard(&[&["agent"], &over_http[..]].concat()).output().expect("it starts").status.code(), Some(0));
+}
+
+#[test]
+fn a_script_without_an_interpreter_line_is_run_by_the_shell_and_an_interpreter_that_is_missing_is_named() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let script = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("set");
+        path.to_str().expect("text").to_owned()
+    };
+    let plain = script("plain", "echo \"$1\" of \"$0\"\nexit 5\n");
+    let output = run(&["--", &plain, "a b"]);
+    assert_eq!((output.status.code(), output.stdout), (Some(5), format!("a b of {plain}\n").into_bytes()));
+    // Found by PATH, too.
+    let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").expect("a path"));
+    assert_eq!(agent(&["--", "plain"]).env("PATH", path).output().expect("it starts").status.code(), Some(5));
+    let lost = script("lost", "#!/no/such/interpreter -x\n");
+    let output = run(&["--", &lost]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(126), "{said}");
+    assert_eq!(
+        said,
+        format!("switchboard agent: cannot run {lost}: there is no /no/such/interpreter, its interpreter\n")
+    );
+}
+
+#[test]
 fn a_process_that_is_not_there_is_named() {
     let output = run(&["--pid", "4194305"]);
     assert_eq!(output.status.code(), Some(1));

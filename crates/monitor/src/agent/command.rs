@@ -4,6 +4,7 @@
 //! group (Ctrl-C, Ctrl-Z, a new window size) the command has already, and it is not passed on. What a
 //! process sends to the agent is.
 
+use super::script;
 use super::signals::Signals;
 use crate::process::Stat;
 use nix::sys::prctl;
@@ -35,6 +36,14 @@ pub enum NotRun {
         /// Why not.
         source: io::Error,
     },
+    /// The interpreter that its first line names is not there.
+    #[error("cannot run {command}: there is no {interpreter}, its interpreter")]
+    NoInterpreter {
+        /// As it was given.
+        command: String,
+        /// The interpreter.
+        interpreter: String,
+    },
     /// The agent itself could not be made ready.
     #[error("cannot prepare to run a command: {0}")]
     NotReady(#[source] io::Error),
@@ -46,7 +55,7 @@ impl NotRun {
     pub fn code(&self) -> u8 {
         match self {
             NotRun::NotFound { .. } => 127,
-            NotRun::NotAllowed { .. } => 126,
+            NotRun::NotAllowed { .. } | NotRun::NoInterpreter { .. } => 126,
             NotRun::NotReady(_) => 125,
         }
     }
@@ -81,7 +90,10 @@ impl Running {
         let child = signals.spawn(command).map_err(|source| {
             let command = program.to_string_lossy().into_owned();
             match source.kind() {
-                ErrorKind::NotFound => NotRun::NotFound { command },
+                ErrorKind::NotFound => match script::interpreter(program) {
+                    Some(interpreter) => NotRun::NoInterpreter { command, interpreter },
+                    None => NotRun::NotFound { command },
+                },
                 _ => NotRun::NotAllowed { command, source },
             }
         })?;

@@ -4,6 +4,7 @@ mod name;
 mod tree;
 
 mod command;
+mod script;
 mod signals;
 
 pub use command::NotRun;
