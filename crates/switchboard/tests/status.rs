@@ -212,7 +212,7 @@ fn the_time_between_two_looks_has_bounds() {
 #[test]
 fn a_redirect_of_a_proxy_is_named_with_the_place_that_it_moved_to() {
     for command in ["status", "queues", "health", "top"] {
-        let proxy = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let proxy = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = proxy.local_addr().expect("an address").to_string();
         let answering = std::thread::spawn(move || {
             let (stream, _) = proxy.accept().expect("a connection");

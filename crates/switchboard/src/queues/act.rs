@@ -112,7 +112,8 @@ fn confirm(act: &Act, question: &str) -> Result<()> {
 
 /// Whether there is a question, and somebody to ask.
 fn is_asked(act: &Act) -> Result<bool> {
-    if !act.yes && !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
+    let has_terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+    if !act.yes && !has_terminal {
         return Err(UsageError::of(anyhow!("there is no terminal to ask on: --yes does it without a question")));
     }
     Ok(!act.yes)

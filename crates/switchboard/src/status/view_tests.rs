@@ -36,7 +36,7 @@ fn it_fits_a_terminal_whatever_there_is() {
         for (columns, rows) in [(80, 24), (100, 30), (200, 50)] {
             let text = render(&report(channels, connections), None, size(columns, rows));
             assert!(text.lines().count() < rows, "{columns}x{rows}:\n{text}");
-            let longest = text.lines().map(|line| table::width(line)).max();
+            let longest = text.lines().map(table::width).max();
             assert!(longest <= Some(columns), "{columns}x{rows}:\n{text}");
             for part in ["NAME", "KIND", "DEPTH", "IN/s", "OUT/s", "SUBS", "DROPPED"] {
                 assert!(text.contains(part), "{part}:\n{text}");
