@@ -20,6 +20,7 @@ pub mod quantity;
 pub mod text;
 
 mod deadline;
+mod descriptors;
 mod runtime;
 mod task;
 
@@ -38,6 +39,7 @@ mod tests;
 pub use announcer::{Announcer, Delivery, Mailbox};
 pub use backoff::Backoff;
 pub use deadline::Deadline;
+pub use descriptors::{build_runtime, ensure_files};
 pub use dial::{MAX_ADDRESSES, connect, connect_to};
 pub use file::{read_file, read_text};
 pub use folder::{FolderLock, lock_folder};

@@ -17,6 +17,8 @@ const SIZES: [(&str, u64); 9] = [
 
 const SIZE: &str = "it must be a size, such as 64KiB, 1.5MB or 123";
 const DURATION: &str = "it must be a duration, such as 50ms, 10s, 1.5h or 2 (seconds)";
+const SIZE_UNITS: &str = "B, kB, MB, GB, KiB, MiB, GiB and TiB";
+const DURATION_UNITS: &str = "ns, us, ms, s, m, min, h and d";
 const NEGATIVE: &str = "it must not be negative";
 
 /// A count with its noun: `1 message`, `2 messages`.
@@ -32,7 +34,10 @@ pub fn plural(number: impl Copy + Display + PartialEq + From<u8>, noun: &str) ->
 /// The reason, as a sentence without its end.
 pub fn parse_size(text: &str) -> Result<usize, String> {
     let (number, unit) = split_unit(text).ok_or_else(|| reason(text, SIZE))?;
-    let known = SIZES.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)).ok_or(SIZE)?;
+    let known = SIZES
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(unit))
+        .ok_or_else(|| unknown(unit, SIZE, SIZE_UNITS))?;
     let too_large = || format!("it is too large: at most {} bytes", usize::MAX);
     let bytes = match number.parse::<u64>() {
         Ok(whole) => whole.checked_mul(known.1).ok_or_else(too_large)?,
@@ -86,7 +91,8 @@ pub const LONGEST: Duration = Duration::from_nanos(u64::MAX);
 /// The reason, as a sentence without its end.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = split_unit(text).ok_or_else(|| reason(text, DURATION))?;
-    let known = DURATIONS.iter().find(|(name, _)| *name == unit).ok_or(DURATION)?;
+    let known =
+        DURATIONS.iter().find(|(name, _)| *name == unit).ok_or_else(|| unknown(unit, DURATION, DURATION_UNITS))?;
     let too_long = || format!("it is too long: at most {}d", LONGEST.as_secs() / 86_400);
     match number.parse::<u64>() {
         Ok(whole) => whole.checked_mul(known.1).map(Duration::from_nanos).ok_or_else(too_long),
@@ -112,6 +118,10 @@ pub fn parse_count(text: &str) -> Result<u64, String> {
         _ if is_number => Err(format!("it is too large: at most {}", u64::MAX)),
         _ => Err("it must be a whole number, such as 1000".to_owned()),
     }
+}
+
+fn unknown(unit: &str, rule: &str, units: &str) -> String {
+    format!("{rule}; the unit {unit} is none of {units}")
 }
 
 /// Why a text is no number with a unit.
@@ -220,9 +230,19 @@ mod tests {
         let duration = |text| reason(parse_duration(text).map(drop));
         assert_eq!(size("-5"), NEGATIVE);
         assert_eq!(duration("-1s"), NEGATIVE);
-        assert_eq!(size("12parsecs"), SIZE);
+        for unit in ["parsecs", "M", "TB", "e3"] {
+            let text = format!("{SIZE}; the unit {unit} is none of B, kB, MB, GB, KiB, MiB, GiB and TiB");
+            let given = format!("12{unit}");
+            assert_eq!(parse_size(&given), Err(text));
+        }
+        for name in SIZE_UNITS.split([',', ' ']).filter(|name| !matches!(*name, "" | "and")) {
+            assert!(parse_size(&format!("1{name}")).is_ok(), "{name}");
+        }
+        for name in DURATION_UNITS.split([',', ' ']).filter(|name| !matches!(*name, "" | "and")) {
+            assert!(parse_duration(&format!("1{name}")).is_ok(), "{name}");
+        }
         assert_eq!(size("-"), SIZE);
-        assert_eq!(duration("1 fortnight"), DURATION);
+        assert_eq!(duration("1 w"), format!("{DURATION}; the unit w is none of ns, us, ms, s, m, min, h and d"));
         assert_eq!(size("0.3"), "it must be a whole number of bytes");
         for text in ["99999999999999999999", "20000000TiB"] {
             assert!(size(text).starts_with("it is too large: at most 18446744073709551615"), "{text}");

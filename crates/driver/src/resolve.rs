@@ -1,3 +1,4 @@
+use crate::ensure_files;
 use parking_lot::Mutex;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -82,7 +83,7 @@ fn look_up(host: &str, port: u16, done: impl FnOnce(Answer) + Send + 'static) ->
     let host = host.to_owned();
     std::thread::Builder::new().name("switchboard-dns".into()).spawn(move || {
         let result = (host.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>);
-        let result = result.map_err(|error| if is_unknown(&error) { no_address(&host) } else { error });
+        let result = result.map_err(|error| if is_unknown(&error) { unknown(&host) } else { error });
         drop(running);
         done(result.and_then(|addresses| if addresses.is_empty() { Err(no_address(&host)) } else { Ok(addresses) }));
     })?;
@@ -96,6 +97,13 @@ fn is_unknown(error: &io::Error) -> bool {
     let answers =
         ["Name or service not known", "No address associated", "Name does not resolve", "nodename nor servname"];
     answers.iter().any(|answer| text.contains(answer))
+}
+
+/// Files that a lookup opens at a time, at most: it knows no name if it cannot.
+const LOOKUP: usize = 4;
+
+fn unknown(host: &str) -> io::Error {
+    ensure_files(LOOKUP).err().unwrap_or_else(|| no_address(host))
 }
 
 fn no_address(host: &str) -> io::Error {

@@ -1,4 +1,4 @@
-use crate::Task;
+use crate::{Task, build_runtime};
 use parking_lot::Mutex;
 use std::future::Future;
 use std::io;
@@ -8,9 +8,7 @@ use tokio::task::coop::poll_proceed;
 
 /// The shared thread could not be started.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "cannot start the thread for input and output: {0}; the process may have reached its limit of threads or files"
-)]
+#[error("cannot start the thread for input and output: {0}")]
 pub struct NoThread(#[from] io::Error);
 
 /// A runtime that I/O runs on. A clone is the same runtime.
@@ -104,7 +102,7 @@ pub fn is_polled() -> bool {
 const LONGEST_BUDGET: usize = 256;
 
 fn start() -> io::Result<Handle> {
-    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let runtime = build_runtime(&mut Builder::new_current_thread())?;
     let handle = runtime.handle().clone();
     std::thread::Builder::new()
         .name("switchboard-io".into())

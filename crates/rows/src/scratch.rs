@@ -2,6 +2,7 @@ use crate::database::{Session, settings};
 use crate::table::{identifier, literal};
 use crate::{Database, Error};
 use std::time::Duration;
+use switchboard_driver::build_runtime;
 
 const PREFIX: &str = "switchboard_scratch_";
 const MARK: &str = "switchboard scratch database";
@@ -129,7 +130,7 @@ impl Drop for ScratchDatabase {
         let (maker, sql) = (self.maker.clone(), drop_sql(&self.name));
         // A thread of its own: we may be within a runtime that is about to end.
         let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = build_runtime(&mut tokio::runtime::Builder::new_current_thread());
             let Ok(runtime) = runtime else { return };
             runtime.block_on(async {
                 let Ok(session) = maker.session(&settings("switchboard scratch", TIME, TIME)).await else { return };

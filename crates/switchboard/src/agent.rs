@@ -139,7 +139,7 @@ pub(crate) fn run(args: Agent) -> Result<ExitCode> {
     };
     let (code, reports) = match args.pid {
         // Without the causes: the sentence has them.
-        Some(pid) => (0, agent::watch(pid, &options).map_err(failure)?),
+        Some(pid) => (0, Ok(agent::watch(pid, &options).map_err(failure)?)),
         None => match agent::run(&args.command, &options) {
             Ok(ended) => (ended.code, ended.reports),
             Err(Failed::NotRun(error)) => {
@@ -149,6 +149,13 @@ pub(crate) fn run(args: Agent) -> Result<ExitCode> {
             Err(Failed::Report(error)) => return Err(failure(error)),
             Err(error) => return Err(anyhow!("{error}")),
         },
+    };
+    let reports = match reports {
+        Ok(reports) => reports,
+        Err(error) => {
+            note(format_args!("switchboard agent: the command was not watched: {error}"));
+            return Ok(code.into());
+        }
     };
     let reports = reports.map(|reports| if reports.lost > 0 { named(reports, &options) } else { reports });
     if args.json {

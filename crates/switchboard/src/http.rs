@@ -120,6 +120,12 @@ impl HttpServer {
             StatusCode::BAD_REQUEST if self.door == Door::MonitorHttp && text.contains(OWN) => {
                 bail!("{base} speaks Switchboard's native protocol and STOMP, not HTTP: {}", self.right_door())
             }
+            status if status.is_redirection() => {
+                let location = answer.headers.get(header::LOCATION);
+                let location = location.map(|location| String::from_utf8_lossy(location.as_bytes()).into_owned());
+                let to = location.map_or_else(String::new, |location| format!(": it moved to {}", escape(&location)));
+                bail!("{base} answers {}{to}", status.as_u16())
+            }
             // The server's own sentence says what was wrong.
             StatusCode::NOT_FOUND
             | StatusCode::CONFLICT

@@ -36,6 +36,7 @@ mod queues;
 mod rows;
 mod send;
 mod spoken;
+mod standard;
 mod status;
 mod table;
 mod top;
@@ -51,6 +52,7 @@ use serde_json::json;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
+use switchboard_driver::build_runtime;
 use up::Chosen;
 
 fn main() -> ExitCode {
@@ -111,8 +113,26 @@ fn word_is_purge(error: &clap::Error) -> bool {
     error.get(ContextKind::InvalidSubcommand).is_some_and(|word| word.to_string() == "purge")
 }
 
+/// Checks that what a command prints or reads has a place, before it takes or sends anything. A service needs none.
+fn check_standard(command: &Command) -> Result<()> {
+    match command {
+        Command::Send(args) if args.stdin => standard::input()?,
+        _ => {}
+    }
+    match command {
+        Command::Send(args) if !args.json => Ok(()),
+        Command::Listen(_) | Command::Send(_) | Command::Status(_) | Command::Top(_) | Command::Bench(_) => {
+            standard::output()
+        }
+        Command::Queues(_) | Command::Config(_) | Command::Completions { .. } => standard::output(),
+        _ => Ok(()),
+    }
+}
+
 fn run(cli: Cli) -> Result<ExitCode> {
-    match cli.command.unwrap_or(Command::Up(cli.up)) {
+    let command = cli.command.unwrap_or(Command::Up(cli.up));
+    check_standard(&command)?;
+    match command {
         // Its exit code is that of the command that it runs.
         Command::Agent(args) => return agent::run(args),
         Command::Up(args) => up::run(Chosen::All, args.ready_file.clone(), move || args.chosen.settings()),
@@ -171,6 +191,6 @@ fn config(args: &ConfigArgs) -> Result<()> {
 /// A client needs one thread.
 fn block_on<T>(command: impl Future<Output = Result<T>>) -> Result<T> {
     let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
+        build_runtime(&mut tokio::runtime::Builder::new_current_thread()).context("cannot start the runtime")?;
     runtime.block_on(command)
 }

@@ -3,9 +3,16 @@
 use ratatui::crossterm::terminal;
 use std::fmt::Write;
 use switchboard_driver::quantity::plural;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+/// Between two columns.
+const GAP: &str = "  ";
 /// The least that is left of a name.
 const NAME: usize = 8;
+/// Widest column of an uncut table: a longer text moves the rest of its own row only.
+const WIDEST: usize = 64;
+/// Indentation of what is said about a row, below it.
+const INDENT: &str = "  ";
 
 /// A terminal's columns and rows.
 #[derive(Clone, Copy, Debug)]
@@ -26,12 +33,19 @@ fn of(columns: u16, rows: u16, bounds_rows: bool) -> Option<Size> {
     (columns > 0).then_some(Size { columns: columns.into(), rows })
 }
 
+/// A row, and what is said about it on lines of its own.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Row {
+    pub(crate) cells: Vec<String>,
+    pub(crate) notes: Vec<String>,
+}
+
 /// A table whose first column is a name.
 pub(crate) struct Table {
     pub(crate) head: Vec<&'static str>,
     /// The columns that are aligned to the right.
     pub(crate) figures: std::ops::Range<usize>,
-    pub(crate) rows: Vec<Vec<String>>,
+    pub(crate) rows: Vec<Row>,
     /// All rows that there are.
     pub(crate) total: usize,
     /// The total may be too small.
@@ -52,40 +66,39 @@ pub(crate) fn text(lines: Vec<String>, size: Option<Size>) -> String {
     })
 }
 
+impl Row {
+    /// The lines of the notes, wrapped to these columns.
+    fn notes(&self, columns: Option<usize>) -> Vec<String> {
+        self.notes.iter().flat_map(|note| wrap(note, columns)).collect()
+    }
+}
+
 impl Table {
-    /// The first column takes the room that the others leave; the last one may be cut.
-    pub(crate) fn draw(&self, columns: Option<usize>, lines: &mut Vec<String>) {
-        let last = self.head.len() - 1;
-        let width = |at: usize| {
-            let cells = self.rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count());
-            cells.chain([self.head[at].len()]).max().unwrap_or(0)
+    /// Returns the number of lines that all rows take.
+    pub(crate) fn lines(&self, columns: Option<usize>) -> usize {
+        self.rows.iter().map(|row| 1 + row.notes(columns).len()).sum()
+    }
+
+    /// Keeps the first rows, so many that they take at most so many lines.
+    pub(crate) fn truncate(&mut self, lines: usize, columns: Option<usize>) {
+        let mut left = lines;
+        let fits = |row: &Row| {
+            let taken = left.checked_sub(1 + row.notes(columns).len());
+            left = taken.unwrap_or(left);
+            taken.is_some()
         };
-        let mut widths: Vec<usize> = (0..self.head.len()).map(width).collect();
-        if let Some(columns) = columns {
-            let is_text_last = !self.figures.contains(&last);
-            let others: usize = widths[1..].iter().map(|width| width + 2).sum();
-            // Words at the end give way first, down to the length of their title.
-            let excess = (others + widths[0].min(columns / 3)).saturating_sub(columns);
-            if is_text_last {
-                widths[last] = widths[last].saturating_sub(excess).max(self.head[last].len());
-            }
-            let others: usize = widths[1..].iter().map(|width| width + 2).sum();
-            widths[0] = widths[0].min(columns.saturating_sub(others).max(NAME));
-        }
+        let kept = self.rows.iter().map(fits).take_while(|fits| *fits).count();
+        self.rows.truncate(kept);
+    }
+
+    /// Figures keep the room that they need. Of the texts the widest gives way first, down to the length of its title.
+    pub(crate) fn draw(&self, columns: Option<usize>, lines: &mut Vec<String>) {
+        let widths = self.widths(columns);
         let heads = self.head.iter().map(|&head| head.to_owned()).collect::<Vec<String>>();
-        for row in std::iter::once(&heads).chain(&self.rows) {
-            let mut line = String::new();
-            for (at, cell) in row.iter().enumerate() {
-                let width = widths[at];
-                let cell = fit(cell, width);
-                let gap = if at == 0 { "" } else { "  " };
-                let _ = if self.figures.contains(&at) {
-                    write!(line, "{gap}{cell:>width$}")
-                } else {
-                    write!(line, "{gap}{cell:width$}")
-                };
-            }
-            lines.push(line);
+        lines.push(self.line(&heads, &widths, columns.is_some()));
+        for row in &self.rows {
+            lines.push(self.line(&row.cells, &widths, columns.is_some()));
+            lines.extend(row.notes(columns));
         }
         let (shown, total) = (self.rows.len(), self.total.max(self.rows.len()));
         let left_out = total - shown;
@@ -97,29 +110,88 @@ impl Table {
             (_, true) => lines.push(format!("at least {more}: --all")),
         }
     }
+
+    fn widths(&self, columns: Option<usize>) -> Vec<usize> {
+        let last = self.head.len() - 1;
+        let most = if columns.is_some() { usize::MAX } else { WIDEST };
+        let widest = |at: usize| {
+            let cells = self.rows.iter().filter_map(|row| row.cells.get(at)).map(|cell| width(cell));
+            cells.filter(|width| *width <= most).chain([self.head[at].len()]).max().unwrap_or(0)
+        };
+        let mut widths: Vec<usize> = (0..self.head.len()).map(widest).collect();
+        let Some(columns) = columns else { return widths };
+        let least = |at: usize| if at == 0 { NAME.max(self.head[0].len()) } else { self.head[at].len() };
+        let taken: usize = widths.iter().sum::<usize>() + GAP.len() * last;
+        for _ in columns..taken {
+            let texts = (0..=last).rev().filter(|at| !self.figures.contains(at) && widths[*at] > least(*at));
+            let Some(widest) = texts.max_by_key(|at| widths[*at]) else { break };
+            widths[widest] -= 1;
+        }
+        widths
+    }
+
+    fn line(&self, cells: &[String], widths: &[usize], cuts: bool) -> String {
+        let mut line = String::new();
+        for (at, (cell, &room)) in cells.iter().zip(widths).enumerate() {
+            let cell = if cuts { fit(cell, room) } else { cell.clone() };
+            let gap = if at == 0 { "" } else { GAP };
+            let padding = " ".repeat(room.saturating_sub(width(&cell)));
+            // Figures are compared by their ends.
+            let parts = if self.figures.contains(&at) { [gap, &padding, &cell] } else { [gap, &cell, &padding] };
+            line.extend(parts);
+        }
+        line
+    }
+}
+
+/// Columns of a terminal that the text takes.
+pub(crate) fn width(text: &str) -> usize {
+    text.width()
 }
 
 /// The text, or as much of it as there is room for, with an ellipsis.
-pub(crate) fn fit(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
+pub(crate) fn fit(text: &str, room: usize) -> String {
+    if width(text) <= room {
         return text.to_owned();
     }
-    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
-    if width == 0 { kept } else { kept + "\u{2026}" }
+    let (mut kept, mut taken) = (String::new(), 1);
+    for c in text.chars() {
+        taken += c.width().unwrap_or(0);
+        if taken > room {
+            break;
+        }
+        kept.push(c);
+    }
+    if room > 0 {
+        kept.push('\u{2026}');
+    }
+    kept
+}
+
+/// The text in indented lines, broken between words to fit these columns; a word that does not fit is broken as well.
+fn wrap(text: &str, columns: Option<usize>) -> Vec<String> {
+    let Some(room) = columns.map(|columns| columns.saturating_sub(INDENT.len()).max(1)) else {
+        return vec![format!("{INDENT}{text}")];
+    };
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in text.split(' ') {
+        if !line.is_empty() && width(&line) + 1 + width(word) > room {
+            lines.push(std::mem::take(&mut line));
+        } else if !line.is_empty() {
+            line.push(' ');
+        }
+        for c in word.chars() {
+            if !line.is_empty() && width(&line) + c.width().unwrap_or(0) > room {
+                lines.push(std::mem::take(&mut line));
+            }
+            line.push(c);
+        }
+    }
+    lines.push(line);
+    lines.into_iter().map(|line| format!("{INDENT}{line}")).collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::of;
-
-    #[test]
-    fn a_terminal_without_a_size_cuts_nothing() {
-        assert!(of(0, 0, true).is_none());
-        assert!(of(0, 24, true).is_none());
-        let size = of(80, 0, true).unwrap();
-        assert_eq!((size.columns, size.rows), (80, None));
-        let size = of(80, 24, true).unwrap();
-        assert_eq!((size.columns, size.rows), (80, Some(24)));
-        assert_eq!(of(1, 24, false).unwrap().rows, None);
-    }
-}
+#[path = "table_tests.rs"]
+mod tests;

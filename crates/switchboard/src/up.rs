@@ -23,6 +23,7 @@ use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+use switchboard_driver::build_runtime;
 use switchboard_driver::quantity::show_duration;
 use switchboard_monitor::{Monitor, Pipe, StartError};
 use switchboard_server::{ChannelRules, Connector, Probe, Server, Shutdown};
@@ -97,7 +98,7 @@ pub(crate) fn run(
     }
     let reserved_files = files::needed(settings.wanted(chosen.started()), switchboard_web::open_files())?;
     let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+        build_runtime(&mut tokio::runtime::Builder::new_multi_thread()).context("cannot start the runtime")?;
     let result = runtime.block_on(async {
         // Before anybody can know that this process runs, and so end it.
         let signals = Signals::new()?;

@@ -54,6 +54,96 @@ fn a_command_that_is_not_there_gives_127_and_one_that_cannot_be_run_126() {
     assert_eq!(run(&["--", "/"]).status.code(), Some(126));
 }
 
+/// The result of a command with a limit of open files.
+fn with_files(files: usize, arguments: &[&str]) -> Output {
+    let mut shell = Command::new("bash");
+    let program = switchboard(arguments);
+    shell.args(["-c", &format!("ulimit -n {files} && exec \"$0\" \"$@\"")]);
+    shell.arg(program.get_program()).args(program.get_args()).output().expect("the program starts")
+}
+
+#[test]
+fn with_too_few_files_a_command_is_not_started_and_the_limit_is_named() {
+    let agent = ["agent", "--server", NOWHERE, "--linger", "0", "--", "sh", "-c", "echo ran; exit 7"];
+    let (mut refused, mut ran) = (0, 0);
+    for files in 6..=24 {
+        let output = with_files(files, &agent);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!said.contains("panicked"), "{files}: {said}");
+        if output.status.code() == Some(7) {
+            assert_eq!(output.stdout, b"ran\n", "{files}");
+            assert!(said.contains("not delivered"), "{files}: {said}");
+            ran += 1;
+        } else {
+            assert!(matches!(output.status.code(), Some(1 | 125)) && output.stdout.is_empty(), "{files}: {output:?}");
+            assert!(said.to_lowercase().contains("open files"), "{files}: {said}");
+            assert_eq!(ran, 0, "{files}: fewer files were enough");
+            refused += 1;
+        }
+    }
+    assert!(refused > 0 && ran > 0);
+}
+
+#[test]
+fn client_commands_name_the_limit_of_open_files() {
+    for command in [
+        &["status", "-s", "localhost:1"][..],
+        &["send", "/topic/a", "x", "-s", "localhost:1", "--timeout", "1ms"],
+        &["listen", "/topic/a", "-s", "localhost:1", "--no-reconnect"],
+        &["bench", "-s", "localhost:1"],
+    ] {
+        let mut named = 0;
+        for files in 5..=20 {
+            let output = with_files(files, command);
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(output.status.code(), Some(1), "{files} {command:?}: {said}");
+            assert!(!said.contains("panicked") && !said.contains("has no address"), "{files} {command:?}: {said}");
+            named += usize::from(said.contains("open files"));
+        }
+        assert!(named > 0, "{command:?}");
+    }
+}
+
+#[test]
+fn a_token_that_zeromq_cannot_carry_is_refused_before_the_command_starts() {
+    for (length, is_right) in [(254, true), (255, true), (256, false), (300, false)] {
+        let output = run(&["--token", &"x".repeat(length), "--", "echo", "ran"]);
+        assert_eq!(output.status.code(), Some(if is_right { 0 } else { 2 }), "{length}");
+        assert_eq!(!output.stdout.is_empty(), is_right, "{length}");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let refusal = format!("the token has {length} bytes; ZeroMQ carries at most 255");
+        assert_eq!(said.contains(&refusal), !is_right, "{said}");
+    }
+    // HTTP has no such limit.
+    let over_http = ["-s", "http://127.0.0.1:1", "--token", &"x".repeat(300), "--linger", "0", "--", "true"];
+    assert_eq!(switchboard(&[&["agent"], &over_http[..]].concat()).output().expect("it starts").status.code(), Some(0));
+}
+
+#[test]
+fn a_script_without_an_interpreter_line_is_run_by_the_shell_and_an_interpreter_that_is_missing_is_named() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let script = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("set");
+        path.to_str().expect("text").to_owned()
+    };
+    let plain = script("plain", "echo \"$1\" of \"$0\"\nexit 5\n");
+    let output = run(&["--", &plain, "a b"]);
+    assert_eq!((output.status.code(), output.stdout), (Some(5), format!("a b of {plain}\n").into_bytes()));
+    // Found by PATH, too.
+    let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").expect("a path"));
+    assert_eq!(agent(&["--", "plain"]).env("PATH", path).output().expect("it starts").status.code(), Some(5));
+    let lost = script("lost", "#!/no/such/interpreter -x\n");
+    let output = run(&["--", &lost]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(126), "{said}");
+    assert_eq!(
+        said,
+        format!("switchboard agent: cannot run {lost}: there is no /no/such/interpreter, its interpreter\n")
+    );
+}
+
 #[test]
 fn a_process_that_is_not_there_is_named() {
     let output = run(&["--pid", "4194305"]);

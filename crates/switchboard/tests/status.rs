@@ -208,3 +208,26 @@ fn the_time_between_two_looks_has_bounds() {
         assert_eq!(refused.0, Some(code), "{interval}: {}", refused.2);
     }
 }
+
+#[test]
+fn a_redirect_of_a_proxy_is_named_with_the_place_that_it_moved_to() {
+    for command in ["status", "queues", "health", "top"] {
+        let proxy = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = proxy.local_addr().expect("an address").to_string();
+        let answering = std::thread::spawn(move || {
+            let (stream, _) = proxy.accept().expect("a connection");
+            let mut lines = std::io::BufRead::lines(std::io::BufReader::new(&stream));
+            while lines.next().expect("a request").is_ok_and(|line| !line.is_empty()) {}
+            let answer = "HTTP/1.1 302 Found\r\nLocation: https://login.example/\r\nContent-Length: 0\r\n\r\n";
+            std::io::Write::write_all(&mut &stream, answer.as_bytes()).expect("written");
+        });
+        let once: &[&str] = if command == "top" { &["--once"] } else { &[] };
+        let server = format!("http://{address}");
+        let output = switchboard(&[&[command, "-s", &server], once].concat()).output().expect("the program starts");
+        answering.join().expect("an answer");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{command}: {said}");
+        let moved = format!("{server} answers 302: it moved to https://login.example/");
+        assert!(said.contains(&moved), "{command}: {said}");
+    }
+}

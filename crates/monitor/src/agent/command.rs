@@ -4,6 +4,7 @@
 //! group (Ctrl-C, Ctrl-Z, a new window size) the command has already, and it is not passed on. What a
 //! process sends to the agent is.
 
+use super::script;
 use super::signals::Signals;
 use crate::process::Stat;
 use nix::sys::prctl;
@@ -35,6 +36,14 @@ pub enum NotRun {
         /// Why not.
         source: io::Error,
     },
+    /// The interpreter that its first line names is not there.
+    #[error("cannot run {command}: there is no {interpreter}, its interpreter")]
+    NoInterpreter {
+        /// As it was given.
+        command: String,
+        /// The interpreter.
+        interpreter: String,
+    },
     /// The agent itself could not be made ready.
     #[error("cannot prepare to run a command: {0}")]
     NotReady(#[source] io::Error),
@@ -46,9 +55,22 @@ impl NotRun {
     pub fn code(&self) -> u8 {
         match self {
             NotRun::NotFound { .. } => 127,
-            NotRun::NotAllowed { .. } => 126,
+            NotRun::NotAllowed { .. } | NotRun::NoInterpreter { .. } => 126,
             NotRun::NotReady(_) => 125,
         }
+    }
+}
+
+/// A process that is ready to run a command.
+pub(crate) struct Prepared(Signals);
+
+impl Prepared {
+    /// This process becomes the one that inherits orphans, waits for every child there is, and takes the
+    /// signals that are to be passed on. To be called before other threads are started.
+    pub(crate) fn new() -> Result<Prepared, NotRun> {
+        let signals = Signals::block().map_err(NotRun::NotReady)?;
+        prctl::set_child_subreaper(true).map_err(|error| NotRun::NotReady(error.into()))?;
+        Ok(Prepared(signals))
     }
 }
 
@@ -59,19 +81,19 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// This process becomes the one that inherits orphans, waits for every child there is, and takes the
-    /// signals that are to be passed on. To be called before other threads are started.
-    pub(crate) fn start(command: &[OsString]) -> Result<Running, NotRun> {
+    /// Starts the command.
+    pub(crate) fn start(command: &[OsString], Prepared(signals): Prepared) -> Result<Running, NotRun> {
         let Some(program) = command.first() else {
             return Err(NotRun::NotFound { command: String::new() });
         };
-        let signals = Signals::block().map_err(NotRun::NotReady)?;
-        prctl::set_child_subreaper(true).map_err(|error| NotRun::NotReady(error.into()))?;
         // Waited for below, together with the orphans.
         let child = signals.spawn(command).map_err(|source| {
             let command = program.to_string_lossy().into_owned();
             match source.kind() {
-                ErrorKind::NotFound => NotRun::NotFound { command },
+                ErrorKind::NotFound => match script::interpreter(program) {
+                    Some(interpreter) => NotRun::NoInterpreter { command, interpreter },
+                    None => NotRun::NotFound { command },
+                },
                 _ => NotRun::NotAllowed { command, source },
             }
         })?;

@@ -4,22 +4,27 @@ mod name;
 mod tree;
 
 mod command;
+mod script;
 mod signals;
 
 pub use command::NotRun;
 
 use crate::report::{Error, Identity, Options, Outcome, Reporting};
-use command::Running;
+use command::{Prepared, Running};
 use std::ffi::OsString;
+use switchboard_driver::{Driver, ensure_files};
 use tree::Tree;
 
+/// Files that are open for a report at a time, at most: a connection, a lookup's, and one of /proc.
+const REPORT: usize = 4;
+
 /// The result of a command that has ended.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Ended {
     /// Its exit code, or 128 and the signal that has ended it.
     pub code: u8,
-    /// The result of the reports.
-    pub reports: Option<Outcome>,
+    /// The result of the reports, if it is known; or why the command was not watched.
+    pub reports: Result<Option<Outcome>, Error>,
 }
 
 /// Why a command was not run, or not watched.
@@ -46,13 +51,17 @@ pub fn run(command: &[OsString], options: &Options) -> Result<Ended, Failed> {
     options.check()?;
     let unmeasured = |source| Error::Unmeasured { what: "the command".into(), source };
     let mut tree = Tree::of_own_children().map_err(unmeasured)?;
-    let running = Running::start(command)?;
+    let prepared = Prepared::new()?;
+    // The thread for reports and the files that they need, before the command: there is no way back once it runs.
+    Driver::shared().map_err(Error::from)?;
+    ensure_files(REPORT).map_err(Error::Files)?;
+    let running = Running::start(command, prepared)?;
     let name = name::of(command);
     let identity = Identity::of(running.pid().cast_unsigned(), &name, options);
     // From here on the command runs, and whatever happens to the reports must not harm it.
     let reporting = Reporting::start(identity, options, Box::new(move || tree.sample()));
     let code = running.wait();
-    Ok(Ended { code, reports: reporting.ok().and_then(|reporting| reporting.end(code.into())) })
+    Ok(Ended { code, reports: reporting.map(|reporting| reporting.end(code.into())) })
 }
 
 /// Reports a process that runs already, and all that it starts, until it ends. What is reported as its

@@ -3,18 +3,21 @@
 //! They are blocked in all threads and read from a signalfd: with handlers some could not be caught (SEGV, FPE, ILL), and
 //! those of the agent's own faults would be. The kernel keeps SIGKILL and SIGSTOP, the C library 32 and 33.
 
+use super::script;
 use crate::process::Stat;
+use nix::errno::Errno;
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawnp};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::process::{Pid, kill_process};
-use std::ffi::{CString, OsString};
+use std::ffi::{CStr, CString, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::process;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+const SHELL: &CStr = c"/bin/sh";
 /// Number of generations by which a signal's sender is followed back.
 const GENERATIONS: usize = 64;
 /// The kernel's own signals have an origin above this (`SI_USER`).
@@ -60,7 +63,17 @@ impl Signals {
         pipe.add(Signal::SIGPIPE);
         attributes.set_sigdefault(&pipe)?;
         attributes.set_flags(PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK | PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF)?;
-        let child = posix_spawnp(program, &PosixSpawnFileActions::init()?, &attributes, &arguments, &environment)?;
+        let actions = PosixSpawnFileActions::init()?;
+        let child = match posix_spawnp(program, &actions, &attributes, &arguments, &environment) {
+            // A script without an interpreter line is the shell's, as for execvp.
+            Err(Errno::ENOEXEC) => {
+                let file = script::file(command[0].as_os_str()).ok_or(Errno::ENOEXEC)?;
+                let file = CString::new(file.into_os_string().into_encoded_bytes())?;
+                let shell = [&[SHELL.to_owned(), file][..], &arguments[1..]].concat();
+                posix_spawnp(SHELL, &actions, &attributes, &shell, &environment)?
+            }
+            child => child?,
+        };
         Pid::from_raw(child.as_raw()).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
@@ -75,7 +88,7 @@ impl Signals {
                         sender: info.ssi_pid.cast_signed(),
                     });
                 }
-                Ok(None) | Err(nix::errno::Errno::EINTR) => {}
+                Ok(None) | Err(Errno::EINTR) => {}
                 Err(error) => return Err(error.into()),
             }
         }

@@ -114,6 +114,14 @@ pub enum Error {
         /// The limit.
         limit: usize,
     },
+    /// A token that ZeroMQ cannot carry.
+    #[error("the token has {length} bytes; ZeroMQ carries at most {limit}")]
+    Token {
+        /// Its bytes.
+        length: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// The process to watch is not there.
     #[error("there is no process {pid}")]
     NoProcess {
@@ -128,6 +136,9 @@ pub enum Error {
         /// Why not.
         source: io::Error,
     },
+    /// There are too few files for a connection.
+    #[error("cannot report: {0}")]
+    Files(#[source] io::Error),
     /// There is no thread for input and output.
     #[error(transparent)]
     NoThread(#[from] NoThread),
@@ -137,7 +148,7 @@ impl Error {
     /// Returns true if the options are wrong, so that the same ones fail again anywhere.
     #[must_use]
     pub fn is_usage(&self) -> bool {
-        matches!(self, Error::Address { .. } | Error::Backlog | Error::Text { .. })
+        matches!(self, Error::Address { .. } | Error::Backlog | Error::Text { .. } | Error::Token { .. })
     }
 }
 

@@ -15,6 +15,8 @@ const LONGEST: Duration = Duration::from_secs(2);
 /// A collector that has gone without a word is found after so long, twice.
 const ASK: Duration = Duration::from_secs(5);
 
+/// Bytes of a password of PLAIN, at most.
+const TOKEN: usize = 255;
 /// The collector looks at the password only.
 const USER: &[u8] = b"agent";
 const WRONG_TOKEN: &str = " (the token of SWITCHBOARD_TOKEN is not the collector's)";
@@ -40,6 +42,9 @@ impl Sink {
     pub(crate) fn new(options: &Options) -> Result<Sink, Error> {
         if options.collector.parse::<Endpoint>().is_err() {
             return Err(Error::Address { address: options.collector.clone() });
+        }
+        if let Some(length) = options.token.as_ref().map(String::len).filter(|length| *length > TOKEN) {
+            return Err(Error::Token { length, limit: TOKEN });
         }
         let endpoint = options.collector.clone();
         let token = options.token.as_ref().map(|token| Security::plain(USER, token.as_bytes()));

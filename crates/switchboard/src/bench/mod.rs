@@ -27,6 +27,7 @@ use std::time::{Duration, Instant};
 use switchboard_client::native::LIMIT;
 use switchboard_client::options::Protocol;
 use switchboard_client::{Error, Options};
+use switchboard_driver::build_runtime;
 use switchboard_driver::quantity::plural;
 use switchboard_driver::quantity::show_duration;
 use switchboard_load::{Native, Outcome, Plan, Stomp, run_until as load};
@@ -244,7 +245,7 @@ const CONNECT: Duration = Duration::from_secs(3);
 
 /// The address of `host` that answers.
 fn address(host: &str, port: u16) -> Result<SocketAddr> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = build_runtime(&mut tokio::runtime::Builder::new_current_thread())?;
     match runtime.block_on(switchboard_driver::connect(host, port, CONNECT)) {
         Ok(stream) => Ok(stream.peer_addr()?),
         Err(error) => bail!("cannot connect to {host}:{port}: {error}{}", refused(&error)),

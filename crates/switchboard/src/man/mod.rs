@@ -16,7 +16,7 @@ use switchboard_driver::quantity::plural;
 const MANUAL: &str = "Switchboard Manual";
 
 /// Writes one page for each command, and switchboard.toml(5), into the folders `man1` and `man5` of a directory, as `man` looks for them.
-/// Missing folders are made.
+/// Makes the folders that are missing.
 pub(crate) fn run(directory: &Path) -> Result<()> {
     let mut count = 0;
     for (name, page) in pages()? {

@@ -1,9 +1,9 @@
 //! Changes to a queue. A terminal is asked for confirmation.
 
-use super::{Act, Move, Resume, Target};
+use super::{Act, Move, Resume, Target, list, queue_of};
 use crate::admin::tell;
 use crate::http::HttpServer;
-use crate::names::percent;
+use crate::names::{Name, percent};
 use crate::output::UsageError;
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::Value;
@@ -13,7 +13,9 @@ use switchboard_driver::quantity::plural;
 pub(super) async fn purge(act: &Act) -> Result<()> {
     let target = &act.target;
     let server = target.server()?;
-    confirm(act, &format!("Throw away all that waits in {}?", target.queue))?;
+    if is_asked(act)? {
+        ask_for(&purging(depth(&server, target).await?, &target.queue))?;
+    }
     let (answer, purged) = post(&server, target, &target.path("purge"), "purged").await?;
     let purged = purged.as_u64().unwrap_or_default();
     tell(target.json, &answer, &format!("Purged {} of {}.", plural(purged, "message"), target.queue))
@@ -88,15 +90,37 @@ async fn ask(server: &HttpServer, target: &Target, path: &str) -> Result<(String
     Ok((answer, value))
 }
 
+/// The number of messages that wait in a queue.
+async fn depth(server: &HttpServer, target: &Target) -> Result<u64> {
+    let answer = list::ask(server, true).await?;
+    let rows = answer["queues"].as_array().into_iter().flatten();
+    let mut queues = rows.filter_map(|row| queue_of(row).map(|queue| (queue, row)));
+    match queues.find(|(queue, _)| queue.bytes() == target.queue.0) {
+        Some((_, row)) => Ok(row["depth"].as_u64().unwrap_or_default()),
+        None => Err(target.explain(server, anyhow!("there is no queue {}", target.queue)).await),
+    }
+}
+
+fn purging(depth: u64, queue: &Name) -> String {
+    format!("Delete the {} of {queue}?", plural(depth, "waiting message"))
+}
+
 /// Asks on the terminal, unless told not to.
 fn confirm(act: &Act, question: &str) -> Result<()> {
-    if act.yes {
-        return Ok(());
-    }
-    let (input, mut output) = (std::io::stdin(), std::io::stderr());
-    if !input.is_terminal() || !output.is_terminal() {
+    if is_asked(act)? { ask_for(question) } else { Ok(()) }
+}
+
+/// Whether there is a question, and somebody to ask.
+fn is_asked(act: &Act) -> Result<bool> {
+    let has_terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+    if !act.yes && !has_terminal {
         return Err(UsageError::of(anyhow!("there is no terminal to ask on: --yes does it without a question")));
     }
+    Ok(!act.yes)
+}
+
+fn ask_for(question: &str) -> Result<()> {
+    let (input, mut output) = (std::io::stdin(), std::io::stderr());
     write!(output, "{question} [y/N] ").and_then(|()| output.flush()).context("cannot ask")?;
     let mut answer = String::new();
     input.read_line(&mut answer).context("cannot read the answer")?;
@@ -104,4 +128,16 @@ fn confirm(act: &Act, question: &str) -> Result<()> {
         bail!("nothing was done");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_question_before_a_purge_has_the_number_of_messages() {
+        let queue = Name(b"/queue/q9".to_vec());
+        assert_eq!(purging(227, &queue), "Delete the 227 waiting messages of /queue/q9?");
+        assert_eq!(purging(1, &queue), "Delete the 1 waiting message of /queue/q9?");
+    }
 }

@@ -6,7 +6,7 @@ use crate::http::HttpServer;
 use crate::listing::{Listing, ROWS};
 use crate::names::encode;
 use crate::status::from_hex;
-use crate::table::{self, Table};
+use crate::table::{self, Row, Table};
 use crate::units::{age, count};
 use anyhow::{Context, Result};
 use serde::Deserialize;
@@ -42,24 +42,30 @@ impl Queue {
         bytes.unwrap_or_else(|| self.name.clone().into_bytes())
     }
 
+    /// A word, and nothing for a queue that takes and gives.
     fn state(&self) -> String {
-        let state = match (self.paused, self.paused_publishers) {
-            (true, _) => Some("paused".to_owned()),
-            (false, waiting) if waiting > 0.0 => {
-                let waiting = format!("{} wait to publish", count(waiting));
-                Some(
-                    self.pause_reason
-                        .as_ref()
-                        .map_or(waiting.clone(), |reason| format!("{waiting}: {}", escape(reason))),
-                )
-            }
-            _ => None,
-        };
+        match (self.paused, self.paused_publishers) {
+            (true, _) => "paused".to_owned(),
+            (false, waiting) if waiting > 0.0 => format!("full ({})", count(waiting)),
+            _ => String::new(),
+        }
+    }
+
+    /// Reasons of the state, and the topics that feed it.
+    fn notes(&self) -> Vec<String> {
+        let waiting = (self.paused_publishers > 0.0).then(|| {
+            let reason = self.pause_reason.as_ref().map_or_else(String::new, |reason| format!(": {}", escape(reason)));
+            format!("{} to publish{reason}", waiting(self.paused_publishers))
+        });
         let bytes = self.topics_hex.as_deref().and_then(from_hex);
         let topics = bytes.or_else(|| self.topics.clone().map(String::into_bytes));
         let topics = topics.map(|topics| format!("subscription to {}", encode(&topics)));
-        state.into_iter().chain(topics).collect::<Vec<_>>().join(", ")
+        waiting.into_iter().chain(topics).collect()
     }
+}
+
+fn waiting(publishers: f64) -> String {
+    if publishers == 1.0 { "1 connection waits".to_owned() } else { format!("{} connections wait", count(publishers)) }
 }
 
 /// Asks for the queues that hold most, or for all, page by page.
@@ -103,12 +109,13 @@ fn draw(mut queues: Vec<Queue>, sort: Option<Sort>, may_be_more: bool, size: Opt
     if total == 0 {
         return "There is no queue.\n".to_owned();
     }
-    if let Some(rows) = size.and_then(|size| size.rows) {
-        // The head, a line about what was left out, and the prompt.
-        queues.truncate(rows.saturating_sub(3).max(1));
+    // The head, a line about what was left out, and the prompt.
+    let room = size.and_then(|size| size.rows).map(|rows| rows.saturating_sub(3).max(1));
+    if let Some(room) = room {
+        queues.truncate(room);
     }
     let rows = queues.iter().map(|queue| {
-        vec![
+        let cells = vec![
             encode(&queue.bytes()),
             count(queue.depth),
             count(queue.in_flight),
@@ -119,9 +126,10 @@ fn draw(mut queues: Vec<Queue>, sort: Option<Sort>, may_be_more: bool, size: Opt
             count(queue.returned),
             count(queue.dead),
             queue.state(),
-        ]
+        ];
+        Row { cells, notes: queue.notes() }
     });
-    let table = Table {
+    let mut table = Table {
         head: vec!["NAME", "DEPTH", "FLIGHT", "CONS", "OLDEST", "IN/s", "OUT/s", "RETURNED", "DEAD", "STATE"],
         figures: 1..9,
         rows: rows.collect(),
@@ -129,8 +137,12 @@ fn draw(mut queues: Vec<Queue>, sort: Option<Sort>, may_be_more: bool, size: Opt
         may_be_more,
         what: "queue",
     };
+    let columns = size.map(|size| size.columns);
+    if let Some(room) = room {
+        table.truncate(room, columns);
+    }
     let mut lines = Vec::new();
-    table.draw(size.map(|size| size.columns), &mut lines);
+    table.draw(columns, &mut lines);
     table::text(lines, size)
 }
 
@@ -157,7 +169,7 @@ mod tests {
     #[test]
     fn it_fits_a_terminal_whatever_there_is() {
         for number in [1, 2, 1000] {
-            for (columns, rows) in [(80, 24), (100, 30), (40, 5)] {
+            for (columns, rows) in [(80, 24), (100, 30), (40, 7)] {
                 let text = draw(queues(number), None, number == 1000, Some(Size { columns, rows: Some(rows) }));
                 assert!(text.lines().count() < rows, "{text}");
                 assert!(text.lines().all(|line| line.chars().count() <= columns), "{text}");
@@ -169,37 +181,49 @@ mod tests {
     #[test]
     fn what_is_left_out_is_counted_and_at_least_so_much_where_the_broker_may_have_more() {
         let size = Some(Size { columns: 80, rows: Some(13) });
+        // Each of these has two lines about its publishers.
         for (may_be_more, says) in
-            [(false, "\n990 more queues: --all\n"), (true, "\nat least 990 more queues: --all\n")]
+            [(false, "\n997 more queues: --all\n"), (true, "\nat least 997 more queues: --all\n")]
         {
             let text = draw(queues(1000), None, may_be_more, size);
             assert!(text.ends_with(says), "{text}");
         }
         assert!(draw(queues(1000), None, true, None).ends_with("\nperhaps more queues: --all\n"));
-        assert_eq!(draw(queues(1000), None, false, None).lines().count(), 1001);
+        assert_eq!(draw(queues(1000), None, false, None).lines().count(), 2001);
+    }
+
+    #[test]
+    fn a_state_is_a_short_word_and_its_reason_stands_whole_below_the_row() {
+        let size = Some(Size { columns: 80, rows: Some(24) });
+        let text = draw(queues(2), None, false, size);
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[0].ends_with("  STATE") && lines[1].ends_with("  paused"), "{text}");
+        assert!(lines[4].ends_with("  full (123k)"), "{text}");
+        let reason = "123k connections wait to publish: queue /queue/a is at its bound of 100 bytes (limit: queue)";
+        assert_eq!([lines[5].trim(), lines[6].trim()].join(" "), reason, "{text}");
+        let one = Queue { paused_publishers: 1.0, ..Queue::default() };
+        assert_eq!((one.state(), one.notes()), ("full (1)".into(), vec!["1 connection waits to publish".into()]));
     }
 
     #[test]
     fn without_a_terminal_nothing_is_cut() {
         let text = draw(queues(50), Some(Sort::Dead), false, None);
-        assert_eq!(text.lines().count(), 51);
+        assert_eq!(text.lines().count(), 101);
         let first = text.lines().nth(1).unwrap();
         assert!(first.starts_with("/queue/a/rather/long/name/of/a/queue/that/goes/on/0 "), "{first}");
-        assert!(
-            text.contains("123k wait to publish: queue /queue/a is at its bound of 100 bytes (limit: queue)")
-                && first.ends_with("paused"),
-            "{text}"
-        );
+        let reason = "123k connections wait to publish: queue /queue/a is at its bound of 100 bytes (limit: queue)";
+        assert!(text.contains(reason) && first.ends_with("paused"), "{text}");
     }
 
     #[test]
     fn a_queue_of_a_durable_subscription_names_the_topics_that_feed_it() {
         let queue = |topics: &str, paused| Queue { topics: Some(topics.into()), paused, ..Queue::default() };
-        assert_eq!(queue("/topic/orders/>", false).state(), "subscription to /topic/orders/>");
-        assert_eq!(queue("/topic/a", true).state(), "paused, subscription to /topic/a");
+        assert_eq!(queue("/topic/orders/>", false).notes(), ["subscription to /topic/orders/>"]);
+        let paused = queue("/topic/a", true);
+        assert_eq!((paused.state(), paused.notes()), ("paused".into(), vec!["subscription to /topic/a".into()]));
         let bytes = Queue { topics_hex: Some("2f746f7069632fff".into()), ..queue("?", false) };
-        assert_eq!(bytes.state(), "subscription to /topic/%FF");
-        assert_eq!(Queue::default().state(), "");
+        assert_eq!(bytes.notes(), ["subscription to /topic/%FF"]);
+        assert_eq!((Queue::default().state(), Queue::default().notes()), (String::new(), Vec::new()));
     }
 
     #[test]

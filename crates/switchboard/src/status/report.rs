@@ -92,10 +92,13 @@ pub(super) struct Connection {
     pub(super) service: Option<String>,
     pub(super) subscriptions: Vec<String>,
     pub(super) outbox: f64,
+    pub(super) unacked: f64,
     pub(super) dropped: f64,
     pub(super) waits_for: String,
     pub(super) paused: Option<String>,
     pub(super) slow: bool,
+    /// It has left, and its last messages wait for room.
+    pub(super) gone: bool,
     pub(super) stalled: bool,
 }
 

@@ -4,7 +4,7 @@ use super::Sort;
 use super::report::{Channel, Connection, Missing, Report, Service, Totals, Unheard};
 use crate::escape::escape;
 use crate::names::encode;
-use crate::table::{self, Size, Table};
+use crate::table::{self, Row, Size, Table};
 use crate::units::{bytes, count};
 use std::fmt::Write;
 
@@ -19,12 +19,12 @@ pub(super) fn render(report: &Report, sort: Option<Sort>, size: Option<Size>) ->
     lines.extend(report.services.iter().filter_map(problem));
     lines.extend(report.services.iter().flat_map(missing));
     let (mut channels, mut connections) = (channels(report, sort), connections(report));
-    if let Some(Size { rows: Some(rows), .. }) = size {
+    if let Some(Size { rows: Some(rows), columns }) = size {
         // Two heads, two empty lines, two lines about what was left out, and the prompt.
         let room = rows.saturating_sub(lines.len() + 7);
-        let shown = channels.rows.len().min((room / 2).max(room.saturating_sub(connections.rows.len())).max(ROWS));
-        channels.rows.truncate(shown);
-        connections.rows.truncate(room.saturating_sub(shown));
+        let wanted = connections.lines(Some(columns));
+        channels.truncate((room / 2).max(room.saturating_sub(wanted)).max(ROWS), Some(columns));
+        connections.truncate(room.saturating_sub(channels.rows.len()), Some(columns));
     }
     for table in [channels, connections] {
         lines.push(String::new());
@@ -113,7 +113,7 @@ fn channels(report: &Report, sort: Option<Sort>) -> Table {
         sorted.sort_by(|a, b| figure(b).total_cmp(&figure(a)).then_with(|| a.bytes().cmp(&b.bytes())));
     }
     let rows = sorted.into_iter().map(|channel| {
-        vec![
+        let cells = vec![
             encode(&channel.bytes()),
             escape(&channel.kind),
             count(channel.depth),
@@ -121,7 +121,8 @@ fn channels(report: &Report, sort: Option<Sort>) -> Table {
             count(channel.delivered_per_s),
             count(channel.subscribers),
             count(channel.dropped),
-        ]
+        ];
+        Row { cells, notes: Vec::new() }
     });
     Table {
         head: vec!["NAME", "KIND", "DEPTH", "IN/s", "OUT/s", "SUBS", "DROPPED"],
@@ -133,13 +134,21 @@ fn channels(report: &Report, sort: Option<Sort>) -> Table {
     }
 }
 
+/// A word for what a connection does, and the reason if that needs one.
+fn state(connection: &Connection) -> (&'static str, Option<&str>) {
+    let waits_for = Some(connection.waits_for.as_str());
+    match connection {
+        Connection { gone: true, .. } => ("gone", waits_for),
+        Connection { paused: Some(reason), .. } => ("paused", Some(reason)),
+        Connection { stalled: true, .. } => ("stalled", waits_for),
+        Connection { slow: true, .. } => ("slow", waits_for),
+        Connection { outbox, .. } if *outbox > 0.0 => ("reads", None),
+        Connection { unacked, .. } if *unacked > 0.0 => ("works", None),
+        _ => ("idle", None),
+    }
+}
+
 fn connections(report: &Report) -> Table {
-    let state = |connection: &Connection| match connection {
-        Connection { paused: Some(reason), .. } => format!("paused: {reason}"),
-        Connection { stalled: true, .. } => format!("stalled: {}", connection.waits_for),
-        Connection { slow: true, .. } => format!("slow: {}", connection.waits_for),
-        _ => connection.waits_for.clone(),
-    };
     let rows = report.connections.iter().map(|connection| {
         let peer = match (&connection.service, &connection.address) {
             (Some(service), _) => format!("{service} (own)"),
@@ -148,17 +157,19 @@ fn connections(report: &Report) -> Table {
         let names = connection.subscriptions.iter().filter(|name| *name != NULL);
         let names: Vec<String> = names.map(|name| encode(name.as_bytes())).collect();
         let subscriptions = if names.is_empty() { "-".to_owned() } else { names.join(" ") };
-        vec![
+        let (state, why) = state(connection);
+        let cells = vec![
             subscriptions,
             connection.id.to_string(),
             escape(&peer),
             bytes(connection.outbox),
             count(connection.dropped),
-            escape(&state(connection)),
-        ]
+            state.to_owned(),
+        ];
+        Row { cells, notes: why.map(|why| format!("{state}: {}", escape(why))).into_iter().collect() }
     });
     Table {
-        head: vec!["SUBSCRIBED TO", "ID", "FROM", "OUTBOX", "DROPPED", "WAITS FOR"],
+        head: vec!["SUBSCRIBED TO", "ID", "FROM", "OUTBOX", "DROPPED", "STATE"],
         figures: 3..5,
         rows: rows.collect(),
         total: report.totals.connections + report.totals.gone,

@@ -36,7 +36,7 @@ fn it_fits_a_terminal_whatever_there_is() {
         for (columns, rows) in [(80, 24), (100, 30), (200, 50)] {
             let text = render(&report(channels, connections), None, size(columns, rows));
             assert!(text.lines().count() < rows, "{columns}x{rows}:\n{text}");
-            let longest = text.lines().map(|line| line.chars().count()).max();
+            let longest = text.lines().map(table::width).max();
             assert!(longest <= Some(columns), "{columns}x{rows}:\n{text}");
             for part in ["NAME", "KIND", "DEPTH", "IN/s", "OUT/s", "SUBS", "DROPPED"] {
                 assert!(text.contains(part), "{part}:\n{text}");
@@ -166,4 +166,34 @@ fn the_name_of_those_that_only_send_is_no_channel_until_somebody_publishes_there
     assert!(text.lines().any(|line| line.starts_with("-  ")), "{text}");
     report.channels[0].published = 1.0;
     assert!(render(&report, None, None).contains("/null"));
+}
+
+#[test]
+fn a_state_is_a_short_word_and_the_reason_of_a_pause_stands_whole_below_the_row() {
+    let mut report = report(1, 3);
+    let reason = "queue /queue/q1 is at its bound of 100 bytes (limit: queue); it goes on once there is room";
+    report.connections[0].paused = Some(reason.to_owned());
+    (report.connections[1].slow, report.connections[1].outbox) = (false, 0.0);
+    (report.connections[2].address, report.connections[2].subscriptions) = (None, Vec::new());
+    for size in [None, size(80, 24), size(60, 24)] {
+        let text = render(&report, None, size);
+        let lines: Vec<&str> = text.lines().skip_while(|line| !line.starts_with("SUBSCRIBED")).collect();
+        assert!(lines[0].ends_with("  STATE") && lines[1].ends_with("  paused"), "{text}");
+        let below = lines[2..].iter().take_while(|line| line.starts_with("  "));
+        let below: Vec<&str> = below.map(|line| line.trim()).collect();
+        assert_eq!(below.join(" "), format!("paused: {reason}"), "{text}");
+        assert!(lines[2 + below.len()].ends_with("  idle"), "{text}");
+    }
+}
+
+#[test]
+fn a_connection_has_the_word_for_what_it_does() {
+    let word = |value: Value| state(&serde_json::from_value(value).expect("a connection")).0;
+    assert_eq!(word(json!({ "waits_for": "messages" })), "idle");
+    assert_eq!(word(json!({ "unacked": 1 })), "works");
+    assert_eq!(word(json!({ "outbox": 1, "unacked": 1 })), "reads");
+    assert_eq!(word(json!({ "outbox": 1, "slow": true })), "slow");
+    assert_eq!(word(json!({ "outbox": 1, "slow": true, "stalled": true })), "stalled");
+    assert_eq!(word(json!({ "paused": "a", "slow": true })), "paused");
+    assert_eq!(word(json!({ "gone": true, "paused": "a" })), "gone");
 }

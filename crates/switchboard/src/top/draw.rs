@@ -2,7 +2,7 @@
 
 use super::processes::{Process, figure, totals};
 use super::screen::{Mode, PAST, Screen};
-use super::text::fit;
+use crate::table::fit;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Flex, Layout, Rect};
 use ratatui::style::{Color, Style, Stylize};

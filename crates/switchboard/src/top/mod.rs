@@ -12,6 +12,7 @@ mod terminal;
 use crate::http::{HttpArgs, HttpServer};
 use crate::output;
 use crate::server_address::Door;
+use crate::table;
 use anyhow::{Result, anyhow};
 use clap::Args;
 use processes::Processes;
@@ -60,7 +61,8 @@ pub(crate) async fn run(args: &Top) -> Result<()> {
     loop {
         beat.tick().await;
         let known = monitor.processes().await?;
-        output::write(plain::table(&known).as_bytes())?;
+        let size = table::size(std::io::stdout().is_terminal(), false);
+        output::write(plain::table(&known, size).as_bytes())?;
         if args.once {
             return Ok(());
         }

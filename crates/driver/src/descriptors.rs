@@ -1,0 +1,32 @@
+//! Open files, of which a process has a limited number.
+
+use std::io;
+use tokio::runtime::{Builder, Runtime};
+
+/// Descriptors that tokio opens for a runtime: a poll and its copy, a wake-up, a pair of sockets for signals and a copy.
+const RUNTIME: usize = 6;
+const PIPE: usize = 2;
+
+/// Builds a runtime with I/O and time enabled.
+///
+/// # Errors
+///
+/// The system's, and a sentence about the limit of open files: tokio's own `build` panics in places where that is reached.
+pub fn build_runtime(builder: &mut Builder) -> io::Result<Runtime> {
+    ensure_files(RUNTIME)?;
+    builder.enable_all().build()
+}
+
+/// Checks that so many files, rounded up to an even number, can be opened now.
+///
+/// # Errors
+///
+/// The system's, with a remedy if the process has reached its limit of open files.
+pub fn ensure_files(count: usize) -> io::Result<()> {
+    let pipes = (0..count.div_ceil(PIPE)).map(|_| io::pipe());
+    let opened = pipes.collect::<io::Result<Vec<_>>>();
+    opened.map(drop).map_err(|error| match error.raw_os_error() {
+        Some(libc::EMFILE) => io::Error::other("the limit of open files is too low: raise it with `ulimit -n`"),
+        _ => error,
+    })
+}
