@@ -330,7 +330,7 @@ impl Broker {
         };
         self.budget.charge(channel.charge());
         let slot = self.channels.insert(channel);
-        self.by_load[Kind::of(&name) as usize][0].push_back(self.channels.quietly(), slot, by_load);
+        self.add_by_load(slot);
         self.names.insert(name.clone(), slot);
         self.add_to_owner(slot);
         // It has no value that a queue might get.

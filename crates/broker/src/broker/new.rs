@@ -1,6 +1,7 @@
 //! A broker that nothing has come to yet.
 
 use super::Broker;
+use super::load::CLASSES;
 use super::moving::Orders;
 use super::rules::RuleChange;
 use super::table::Table;
@@ -40,7 +41,9 @@ impl Broker {
             unused: List::new(),
             unused_count: 0,
             unused_charge: 0,
-            by_load: [const { [const { List::new() }; usize::BITS as usize + 1] }; 2],
+            by_load: [const { [const { List::new() }; usize::BITS as usize + 1] }; CLASSES],
+            dead_load: 0,
+            sheds: false,
             memory_waiters: List::new(),
             share_waiting: BTreeSet::new(),
             finisher: None,

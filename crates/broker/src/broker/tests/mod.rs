@@ -3,6 +3,7 @@ mod acks;
 mod attributes;
 mod budget;
 mod dead;
+mod dead_memory;
 mod delivery_rules;
 mod durable;
 mod durable_lists;
