@@ -22,8 +22,10 @@ pub(crate) const GONE: usize = 1536;
 /// A subscription, without its pattern.
 pub(crate) const SUBSCRIPTION: usize = 256;
 
-/// A level of a pattern in the trie.
-pub(crate) const LEVEL: usize = 256;
+/// A pattern of so many bytes in the trie: two nodes at most, their texts, and what holds its key.
+pub(crate) const fn pattern(bytes: usize) -> usize {
+    640 + 2 * bytes
+}
 
 /// A subscription's membership in a channel.
 pub(crate) const MEMBER: usize = 160;

@@ -30,14 +30,14 @@ impl Broker {
         true
     }
 
-    /// A channel with nobody and nothing in it is forgotten. Where somebody listens by a pattern, a
-    /// few are kept: the next batch need not find out anew who that is.
+    /// A channel with nobody and nothing in it is forgotten. Where somebody listens by a pattern, or it took long to find that
+    /// nobody does, a few are kept: the next batch need not find out anew who that is.
     pub(super) fn forget_if_unused(&mut self, slot: ChannelSlot) {
         let channel = &self.channels[slot];
         if !channel.is_idle() {
             return;
         }
-        if channel.members == 0 && channel.feeds.is_none() {
+        if channel.members == 0 && channel.feeds.is_none() && !channel.is_hard_to_find {
             return self.forget(slot);
         }
         if !channel.is_unused {

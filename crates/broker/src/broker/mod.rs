@@ -69,6 +69,7 @@ mod round;
 mod rules;
 mod shed;
 mod subscribe;
+mod subscription_memory;
 mod table;
 mod temporary;
 #[cfg(test)]
@@ -229,6 +230,8 @@ pub struct Broker {
     subscription_count: usize,
     /// The cost of all subscriptions, and of the channels that they keep in being.
     lasting_charge: usize,
+    /// What subscriptions have of their shares of memory.
+    shared: subscription_memory::Shares,
     /// Topics with a retained value, and the charge for all of these.
     retained: usize,
     retained_charge: usize,

@@ -3,6 +3,7 @@
 use super::Broker;
 use super::channel::{Channel, NoChannel};
 use super::knot::Knot;
+use super::making::SHORT_SEARCH;
 use super::pause::{Blocked, Stop};
 use super::pending::Pending;
 use super::rules::first_rule;
@@ -11,6 +12,7 @@ use crate::limits::QueueOverflow;
 use crate::name::Kind;
 use crate::outbox::{Origin, OutboxEntry};
 use crate::slots::{ChannelSlot, ConnectionSlot};
+use crate::trie::Searched;
 use crate::{Batch, Event, PauseReason, Refusal};
 use bytes::Bytes;
 
@@ -181,8 +183,10 @@ impl Broker {
         if buffers > 0 {
             return false;
         }
-        let (is_heard, nodes) = self.topics.matches(name);
-        let (is_fed, others) = if is_heard { (false, 0) } else { self.sources.matches(name) };
+        // Where a search is long, a channel remembers what it finds.
+        let may_match = |(any, Searched { looked_at, rest }): (bool, Searched)| (any || rest.is_some(), looked_at);
+        let (is_heard, nodes) = may_match(self.topics.matches(name, SHORT_SEARCH));
+        let (is_fed, others) = if is_heard { (false, 0) } else { may_match(self.sources.matches(name, SHORT_SEARCH)) };
         self.spend_nodes(nodes + others);
         !is_heard && !is_fed
     }

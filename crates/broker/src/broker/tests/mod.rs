@@ -36,6 +36,7 @@ mod retry;
 mod rules;
 mod slow;
 mod steps;
+mod subscription_memory;
 mod temporary;
 mod topics;
 mod unsubscribe;
