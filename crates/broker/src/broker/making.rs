@@ -9,11 +9,13 @@ use super::Broker;
 use super::channel::NoChannel;
 use super::knot::Knot;
 use super::member::{Age, Subscription};
+use super::rules::first_rule;
 use super::timers::Timer;
 use crate::name::Kind;
 use crate::slots::{ChannelSlot, SubscriptionSlot};
 use crate::trie::{Cursor, Searched};
 use crate::{Refusal, cost};
+use bytes::Bytes;
 
 /// A subscription, in the order in which they were made.
 pub(super) type BornSubscription = (u64, SubscriptionSlot);
@@ -25,7 +27,7 @@ const NODES_A_STEP: usize = 4;
 const SEARCH: usize = 4096;
 
 /// A search of more nodes is not repeated for each publish: its channel is kept as long as unused ones are.
-pub(super) const SHORT_SEARCH: usize = 64;
+const SHORT_SEARCH: usize = 64;
 
 /// Subscriptions whose patterns match a name, as far as a search has come.
 #[derive(Debug)]
@@ -78,6 +80,21 @@ impl Broker {
         let (count, nodes) = self.trie(Kind::of(name)).count(name, SEARCH);
         self.spend_nodes(nodes);
         count
+    }
+
+    /// Whether nobody would get or buffer a topic's message.
+    pub(super) fn is_unheard(&mut self, name: &Bytes) -> bool {
+        let rule = first_rule(&self.rules, name);
+        let buffers = rule.and_then(|rule| rule.buffer_unsubscribed).unwrap_or(self.limits.buffer_unsubscribed);
+        if buffers > 0 {
+            return false;
+        }
+        // Where a search is long, a channel remembers what it finds.
+        let may_match = |(any, Searched { looked_at, rest }): (bool, Searched)| (any || rest.is_some(), looked_at);
+        let (is_heard, nodes) = may_match(self.topics.matches(name, SHORT_SEARCH));
+        let (is_fed, others) = if is_heard { (false, 0) } else { may_match(self.sources.matches(name, SHORT_SEARCH)) };
+        self.spend_nodes(nodes + others);
+        !is_heard && !is_fed
     }
 
     /// Nodes of a trie were looked at. What follows from many new names takes several calls.

@@ -3,16 +3,13 @@
 use super::Broker;
 use super::channel::{Channel, NoChannel};
 use super::knot::Knot;
-use super::making::SHORT_SEARCH;
 use super::pause::{Blocked, Stop};
 use super::pending::Pending;
-use super::rules::first_rule;
 use crate::delivery::Tries;
 use crate::limits::QueueOverflow;
 use crate::name::Kind;
 use crate::outbox::{Origin, OutboxEntry};
 use crate::slots::{ChannelSlot, ConnectionSlot};
-use crate::trie::Searched;
 use crate::{Batch, Event, PauseReason, Refusal};
 use bytes::Bytes;
 
@@ -174,21 +171,6 @@ impl Broker {
         let more = row.ages.note(first, self.now);
         self.unused_charge += if row.is_unused { more } else { 0 };
         self.budget.charge(more);
-    }
-
-    /// Whether nobody would get or buffer a topic's message.
-    fn is_unheard(&mut self, name: &Bytes) -> bool {
-        let rule = first_rule(&self.rules, name);
-        let buffers = rule.and_then(|rule| rule.buffer_unsubscribed).unwrap_or(self.limits.buffer_unsubscribed);
-        if buffers > 0 {
-            return false;
-        }
-        // Where a search is long, a channel remembers what it finds.
-        let may_match = |(any, Searched { looked_at, rest }): (bool, Searched)| (any || rest.is_some(), looked_at);
-        let (is_heard, nodes) = may_match(self.topics.matches(name, SHORT_SEARCH));
-        let (is_fed, others) = if is_heard { (false, 0) } else { may_match(self.sources.matches(name, SHORT_SEARCH)) };
-        self.spend_nodes(nodes + others);
-        !is_heard && !is_fed
     }
 
     /// Messages that are lost where nobody gets them: all but one that its topic retains, or that clears its value.
