@@ -203,7 +203,7 @@ impl Backlog {
 
     /// About the bytes that are charged for what waits.
     pub(crate) fn weight(&self) -> usize {
-        self.bytes() + self.segments() * (cost::SEGMENT + cost::buffer(0))
+        self.bytes() + self.segments() * cost::RETURNED
     }
 
     /// Segments, each of which is charged.

@@ -53,6 +53,9 @@ pub(crate) const SEGMENT: usize = 2 * (size_of::<Segment>() + 8);
 /// The same of a group: its entries in the sets of [`Backlog`](crate::backlog::Backlog) beside that of the segment.
 pub(crate) const GROUPED: usize = 64;
 
+/// A message that comes back from a consumer without its neighbors, without its bytes.
+pub(crate) const RETURNED: usize = SEGMENT + buffer(0);
+
 /// A group of messages in a queue, whose name has so many bytes: its row, its name, and its place in the sets.
 pub(crate) const fn group(name: usize) -> usize {
     384 + text(name)

@@ -71,7 +71,7 @@ impl Broker {
         let Ok(to) = self.find_or_make(&dead_letters_of(&origin)) else { return Err(segment) };
         self.follow_rules(to);
         let attributes = self.dead_letter(&segment, origin, reason);
-        // Those that became such in the same way share them, and small ones a buffer.
+        // Letters that became such in the same way share them, and small ones a buffer.
         let last = self.channels[to].backlog.last_attributes().filter(|last| ***last == attributes).cloned();
         let attributes = last.unwrap_or_else(|| Arc::new(attributes));
         self.totals.dead_lettered += messages;

@@ -89,7 +89,7 @@ impl Broker {
         if buffers > 0 {
             return false;
         }
-        // Where a search is long, a channel remembers what it finds.
+        // A channel remembers what a long search finds.
         let may_match = |(any, Searched { looked_at, rest }): (bool, Searched)| (any || rest.is_some(), looked_at);
         let (is_heard, nodes) = may_match(self.topics.matches(name, SHORT_SEARCH));
         let (is_fed, others) = if is_heard { (false, 0) } else { may_match(self.sources.matches(name, SHORT_SEARCH)) };

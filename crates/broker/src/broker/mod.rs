@@ -230,7 +230,7 @@ pub struct Broker {
     subscription_count: usize,
     /// The cost of all subscriptions, and of the channels that they keep in being.
     lasting_charge: usize,
-    /// What subscriptions have of their shares of memory.
+    /// The shares of memory that subscriptions have.
     shared: subscription_memory::Shares,
     /// Topics with a retained value, and the charge for all of these.
     retained: usize,

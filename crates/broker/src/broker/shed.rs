@@ -17,7 +17,7 @@ impl Broker {
         if self.dead_load <= self.budget.free() {
             return false;
         }
-        // What consumers have of the fullest is not dropped, nor what is being moved: others may have more that waits.
+        // Messages that consumers have of the fullest are not dropped, nor what is being moved: others may have more that waits.
         self.spend(4);
         for _ in 0..LOOKED_AT {
             let Some(slot) = self.fullest_dead() else { return false };

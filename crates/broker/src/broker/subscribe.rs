@@ -105,8 +105,11 @@ impl Broker {
         ack: AckMode,
     ) -> SubscriptionSlot {
         let ack = match ack {
-            AckMode::Manual { prefetch: 0 } => AckMode::Manual { prefetch: self.prefetch_of(&pattern) },
-            named => named,
+            AckMode::Manual { prefetch } => {
+                let asked = if prefetch == 0 { self.prefetch_of(&pattern) } else { prefetch };
+                AckMode::Manual { prefetch: asked.min(self.most_unacked()) }
+            }
+            AckMode::Auto => AckMode::Auto,
         };
         self.born += 1;
         let row = Subscription {

@@ -13,7 +13,13 @@ const PATTERNS_SHARE: usize = 4;
 /// to patterns.
 const BEYOND_SHARE: usize = 16;
 
-/// What subscriptions have of their shares.
+/// The part of the memory for messages that those which one subscription has not acked may take if they come back one by one.
+const UNACKED_SHARE: usize = 4;
+
+/// Messages that a subscription may have unacked however little memory there is: the default prefetch.
+const LEAST_UNACKED: usize = 100;
+
+/// The bytes that subscriptions have of their shares.
 #[derive(Debug)]
 pub(super) struct Shares {
     /// The cost of those to names, each with a channel and its membership there.
@@ -53,6 +59,13 @@ fn channel_of(name: &Pattern) -> usize {
 }
 
 impl Broker {
+    /// The most messages that one subscription may have unacked, whatever prefetch it asks for. Those that are handed out together
+    /// cost little, and each that comes back alone costs as much as [`cost::RETURNED`].
+    pub(super) fn most_unacked(&self) -> u32 {
+        let most = self.limits.memory_for_messages() / UNACKED_SHARE / cost::RETURNED;
+        u32::try_from(most.max(LEAST_UNACKED)).unwrap_or(u32::MAX)
+    }
+
     /// Finds the memory for another subscription, and for so many bytes more with it, which dead letters give where need be.
     pub(super) fn find_memory_for_subscription(&mut self, pattern: &Pattern, more: usize) -> Result<(), Refusal> {
         let bytes = pattern.as_bytes().len();

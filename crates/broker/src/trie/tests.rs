@@ -98,7 +98,7 @@ proptest! {
     }
 }
 
-/// So many different patterns of this many levels, all of which a name of the level `a` agrees with to the last level.
+/// Different patterns of this many levels, all of which a name of the level `a` agrees with to the last level.
 fn hostile(patterns: usize, levels: usize) -> Vec<String> {
     let pattern = |number: usize| {
         let forks: String = (0..14).map(|bit| if number >> bit & 1 == 0 { "/a" } else { "/*" }).collect();
@@ -137,7 +137,7 @@ fn levels_that_no_two_patterns_tell_apart_are_one_node() {
         let trie = with(&[format!("{long}b/c/d"), format!("{long}b/x/d"), format!("{long}b")]);
         assert_eq!(trie.nodes.len(), 4, "{levels}");
     }
-    // What was split is joined again.
+    // A node that was split is joined again.
     let mut trie = with(&["/a/b/c", "/a/b/*"]);
     assert_eq!(trie.nodes.len(), 4);
     trie.remove(b"/a/b/*", key(1));

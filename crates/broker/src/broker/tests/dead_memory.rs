@@ -161,7 +161,7 @@ fn dead_letters_of_many_queues_give_way_to_what_others_publish_and_the_fullest_g
 fn a_consumer_and_a_new_queue_find_memory_where_dead_letters_have_it() {
     let mut bench = with_room(1 << 20);
     reject_all(&mut bench, "/queue/a", (0..4000).map(|number| unlike(number, 100)));
-    // What others have leaves nothing.
+    // Others have the rest.
     let free = bench.broker.budget.free();
     bench.broker.budget.charge(free);
     let before = depth(&bench, DEAD);

@@ -1,7 +1,7 @@
 //! Memory of subscriptions: the share of those to patterns, and consumers that come where memory is short.
 
-use super::{Bench, brief, check, with_memory};
-use crate::{AckMode, Command, Limits, SubscriptionId, cost};
+use super::{Bench, brief, check, manual, with_memory};
+use crate::{AckMode, Command, DeliveryTag, Event, Limits, SubscriptionId, cost};
 use bytes::Bytes;
 
 fn subscribe(bench: &mut Bench, id: u64, number: usize, pattern: impl Into<Bytes>) -> Vec<String> {
@@ -53,7 +53,7 @@ fn subscriptions_to_patterns_have_a_quarter_of_the_memory_and_are_refused_beyond
             );
             assert_eq!(events, [reason]);
         }
-        // Those to names are no patterns, and what has ended leaves room.
+        // Names are no patterns, and a subscription that has ended leaves room.
         check_none(&subscribe(&mut bench, 2, 0, "/topic/name"));
         bench.send(1, Command::Unsubscribe { subscription: SubscriptionId(0) });
         check_none(&subscribe(&mut bench, 1, 9, "/topic/9/>"));
@@ -88,7 +88,7 @@ fn where_memory_is_exhausted_consumers_have_a_sixteenth_of_it_those_of_names_and
                 "" => own + cost::channel(name(0).len()) + cost::MEMBER,
                 _ => own + cost::pattern(name(0).len()),
             };
-            // So many find room in a sixteenth of the budget.
+            // This number finds room in a sixteenth of the budget.
             let (fit, aside) = (300usize, with_memory(0).memory);
             let share = (fit * each).strict_add_signed(more);
             let mut bench = with_room(16 * share - aside);
@@ -116,4 +116,48 @@ fn what_is_refused_for_its_memory_leaves_nothing_behind() {
     assert_eq!((bench.broker.totals().memory, bench.broker.audit()), (before, before));
     check(&bench.publish(2, "/topic/a", &["x"]), &[]);
     bench.is_at_rest();
+}
+
+#[test]
+fn a_subscription_has_as_many_messages_unacked_as_a_quarter_of_memory_could_take_back_one_by_one_and_a_hundred_at_least()
+ {
+    let each = 4 * cost::RETURNED;
+    for (room, most) in [(0, 100), (101 * each - 1, 100), (101 * each, 101), (150 * each - 1, 149), (150 * each, 150)] {
+        for (asked, given) in [(0, 100), (100, 100), (most as u32 + 1, most), (u32::MAX, most)] {
+            let mut bench = with_room(room.max(4096));
+            bench.broker.limits.outbox = 1 << 20;
+            bench.subscribe_with(1, "/queue/a", manual(asked));
+            let bodies: Vec<&str> = (0..200).map(|_| "").collect();
+            let events = bench.publish(3, "/queue/a", &bodies);
+            let handed = |event: &Event| if let Event::Deliver { batch, .. } = event { batch.len() } else { 0 };
+            let handed: usize = events.iter().map(handed).sum();
+            assert_eq!(handed, given, "of {asked} with {room} bytes");
+        }
+    }
+}
+
+#[test]
+fn what_one_consumer_gives_back_message_by_message_exceeds_the_budget_by_a_quarter_at_most() {
+    let mut bench = with_room(1 << 20);
+    bench.broker.limits.outbox = 1 << 20;
+    bench.subscribe_with(1, "/queue/a", manual(u32::MAX));
+    let bodies: Vec<&str> = (0..2000).map(|_| "").collect();
+    (0..40).for_each(|_| _ = bench.publish(3, "/queue/a", &bodies));
+    let (mut tag, mut most) = (1, 0);
+    while tag < 40_000 {
+        let before = bench.broker.totals().failed;
+        bench.credit(1, 1 << 20);
+        let nack = Command::Nack { first: DeliveryTag(tag), last: DeliveryTag(tag), requeue: true };
+        bench.send(1, nack);
+        tag += 2;
+        most = bench.broker.budget.used().max(most);
+        if bench.broker.totals().failed == before {
+            break;
+        }
+    }
+    bench.send(1, Command::Disconnect);
+    bench.pass(0);
+    most = bench.broker.budget.used().max(most);
+    assert!(most <= bench.broker.budget.for_messages() * 5 / 4, "{most} bytes");
+    assert_eq!(bench.broker.totals().memory, bench.broker.audit());
 }
