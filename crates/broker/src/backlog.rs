@@ -49,6 +49,7 @@ struct Open {
     count: usize,
     attributes: Option<Arc<Attributes>>,
     allocation: AllocationSlot,
+    tries: Tries,
     first: u64,
 }
 
@@ -200,6 +201,11 @@ impl Backlog {
         self.bytes + self.extra
     }
 
+    /// About the bytes that are charged for what waits.
+    pub(crate) fn weight(&self) -> usize {
+        self.bytes() + self.segments() * cost::RETURNED
+    }
+
     /// Segments, each of which is charged.
     pub(crate) fn segments(&self) -> usize {
         let grouped = self.grouped.as_ref().map_or(0, |grouped| grouped.len());
@@ -216,11 +222,20 @@ impl Backlog {
         self.fresh.push_back(segment);
     }
 
-    /// Appends a small batch to its small neighbor, if it has one with the same attributes: gives the
+    /// The attributes of the last message, of those that wait in the order in which they came.
+    pub(crate) fn last_attributes(&self) -> Option<&Arc<Attributes>> {
+        match &self.open {
+            Some(open) => open.attributes.as_ref(),
+            None => self.fresh.back()?.batch.attributes(),
+        }
+    }
+
+    /// Appends a small batch to its small neighbor, if it has one with the same attributes and tries: gives the
     /// buffer, and the bytes that it is charged for from now on.
     pub(crate) fn coalesce(
         &mut self,
         batch: &Batch,
+        tries: Tries,
         first: u64,
         is_unshared: impl Fn(AllocationSlot) -> bool,
     ) -> Option<(AllocationSlot, usize)> {
@@ -230,7 +245,7 @@ impl Backlog {
         if self.open.is_none() {
             let fits = |last: &mut Segment| {
                 last.batch.bytes() <= SMALL
-                    && last.tries == Tries::NONE
+                    && last.tries == tries
                     && batch.has_attributes(last.batch.attributes())
                     && (last.batch.len() == 1 || last.step == 1)
                     && last.first + last.batch.len() as u64 == first
@@ -241,11 +256,12 @@ impl Backlog {
             packed.extend_from_slice(last.batch.packed());
             let (count, allocation) = (last.batch.len(), last.allocation);
             let attributes = last.batch.attributes().cloned();
-            self.open = Some(Box::new(Open { packed, count, attributes, allocation, first: last.first }));
+            self.open = Some(Box::new(Open { packed, count, attributes, allocation, tries, first: last.first }));
         }
         let open = self.open.as_mut()?;
         let is_full = open.packed.len() + batch.bytes() > OPEN;
-        if open.first + open.count as u64 != first || is_full || !batch.has_attributes(open.attributes.as_ref()) {
+        let is_next = open.first + open.count as u64 == first && open.tries == tries;
+        if !is_next || is_full || !batch.has_attributes(open.attributes.as_ref()) {
             return None;
         }
         open.packed.extend_from_slice(batch.packed());
@@ -257,9 +273,9 @@ impl Backlog {
 
     fn close(&mut self) {
         if let Some(open) = self.open.take() {
-            let Open { packed, count, attributes, allocation, first } = *open;
+            let Open { packed, count, attributes, allocation, tries, first } = *open;
             let batch = Batch::from_parts(packed.into(), count, attributes);
-            self.fresh.push_back(Segment { batch, allocation, tries: Tries::NONE, first, step: 1, group: None });
+            self.fresh.push_back(Segment { batch, allocation, tries, first, step: 1, group: None });
         }
     }
 

@@ -22,8 +22,10 @@ pub(crate) const GONE: usize = 1536;
 /// A subscription, without its pattern.
 pub(crate) const SUBSCRIPTION: usize = 256;
 
-/// A level of a pattern in the trie.
-pub(crate) const LEVEL: usize = 256;
+/// A pattern of so many bytes in the trie: two nodes at most, their texts, and what holds its key.
+pub(crate) const fn pattern(bytes: usize) -> usize {
+    640 + 2 * bytes
+}
 
 /// A subscription's membership in a channel.
 pub(crate) const MEMBER: usize = 160;
@@ -50,6 +52,9 @@ pub(crate) const SEGMENT: usize = 2 * (size_of::<Segment>() + 8);
 
 /// The same of a group: its entries in the sets of [`Backlog`](crate::backlog::Backlog) beside that of the segment.
 pub(crate) const GROUPED: usize = 64;
+
+/// A message that comes back from a consumer without its neighbors, without its bytes.
+pub(crate) const RETURNED: usize = SEGMENT + buffer(0);
 
 /// A group of messages in a queue, whose name has so many bytes: its row, its name, and its place in the sets.
 pub(crate) const fn group(name: usize) -> usize {

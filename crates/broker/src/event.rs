@@ -286,6 +286,19 @@ pub enum Refusal {
         /// Bytes that subscriptions leave, whatever drains.
         free: usize,
     },
+    /// Subscriptions to patterns have their share of memory.
+    #[error(
+        "a subscription to this pattern takes {bytes} bytes of memory, and all to patterns take {taken} of {share} already \
+         (limit: memory)"
+    )]
+    PatternMemory {
+        /// Cost of the subscription.
+        bytes: usize,
+        /// Cost of all that are there.
+        taken: usize,
+        /// The most that they may cost: a quarter of the memory for messages.
+        share: usize,
+    },
     /// The queue is at its bound, and takes nothing over it.
     #[error("the queue is at its bound of {} (limits: queue, overflow)", size(*bound))]
     QueueFull {

@@ -111,11 +111,6 @@ impl Pattern {
         true
     }
 
-    /// Number of its levels.
-    pub(crate) fn levels(&self) -> usize {
-        levels(&self.0).count()
-    }
-
     /// Whether it begins as a name does that is apart, if the name is.
     pub(crate) fn may_see(&self, name: &[u8]) -> bool {
         APART.iter().all(|prefix| !name.starts_with(prefix) || self.0.starts_with(prefix))

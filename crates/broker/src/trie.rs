@@ -1,213 +1,248 @@
-//! Patterns and what follows them: subscriptions, or the queues of durable ones; level by level.
+//! Patterns and what follows them: subscriptions, or the queues of durable ones. A radix tree, level by level: levels
+//! that no two patterns tell apart are one node, so a pattern adds two nodes at most, however many levels it has.
 
-use crate::name::levels;
-use crate::slots::{NodeSlot, Slots};
-use bytes::Bytes;
-use std::collections::{BTreeSet, HashMap};
+use crate::slots::{Key, NodeSlot, Slots};
+use std::collections::HashMap;
+
+mod keys;
+mod search;
+#[cfg(test)]
+mod tests;
+
+use keys::Keys;
+pub(crate) use search::{Cursor, Searched};
+
+/// A part of a pattern, as levels with slashes between them; `None` for no level, which an empty text is not.
+type Levels<'a> = Option<&'a [u8]>;
 
 #[derive(Debug)]
 struct Node<K> {
-    children: HashMap<Bytes, NodeSlot>,
-    /// The level `*`.
+    /// The levels between its parent and itself: one at least, but for the root.
+    levels: Box<[u8]>,
+    parent: NodeSlot,
+    /// By the first level of each.
+    children: Option<Box<HashMap<Box<[u8]>, NodeSlot>>>,
+    /// The child whose first level is `*`.
     any: Option<NodeSlot>,
     /// Patterns that end here.
-    here: BTreeSet<K>,
+    here: Keys<K>,
     /// Patterns that end here with a last level `>`.
-    rest: BTreeSet<K>,
+    rest: Keys<K>,
 }
 
-impl<K> Default for Node<K> {
-    fn default() -> Node<K> {
-        Node { children: HashMap::new(), any: None, here: BTreeSet::new(), rest: BTreeSet::new() }
+impl<K: Copy + Ord> Node<K> {
+    fn new(levels: &[u8], parent: NodeSlot) -> Node<K> {
+        Node { levels: levels.into(), parent, children: None, any: None, here: Keys::None, rest: Keys::None }
     }
-}
 
-impl<K> Node<K> {
-    fn is_unused(&self) -> bool {
-        self.children.is_empty() && self.any.is_none() && self.here.is_empty() && self.rest.is_empty()
+    fn child(&self, first: &[u8]) -> Option<NodeSlot> {
+        if first == b"*" { self.any } else { self.named(first) }
+    }
+
+    /// The child whose first level is this one, and not `*`.
+    fn named(&self, first: &[u8]) -> Option<NodeSlot> {
+        self.children.as_ref()?.get(first).copied()
+    }
+
+    fn link(&mut self, first: &[u8], child: NodeSlot) {
+        if first == b"*" {
+            self.any = Some(child);
+        } else {
+            self.children.get_or_insert_default().insert(first.into(), child);
+        }
+    }
+
+    fn unlink(&mut self, first: &[u8]) {
+        if first == b"*" {
+            self.any = None;
+            return;
+        }
+        let Some(children) = &mut self.children else { return };
+        children.remove(first);
+        if children.is_empty() {
+            self.children = None;
+        } else if children.len() < children.capacity() / 8 {
+            children.shrink_to(children.len() * 2);
+        }
+    }
+
+    fn has_keys(&self) -> bool {
+        !self.here.is_empty() || !self.rest.is_empty()
+    }
+
+    /// Its child, if it has one alone.
+    fn only_child(&self) -> Option<NodeSlot> {
+        match (&self.children, self.any) {
+            (None, any) => any,
+            (Some(children), None) if children.len() == 1 => children.values().next().copied(),
+            _ => None,
+        }
+    }
+
+    fn is_leaf(&self) -> bool {
+        self.children.is_none() && self.any.is_none()
     }
 }
 
 /// Finds the patterns that match a name at the cost of its levels and of the patterns that agree
-/// with them so far, however many others there are.
+/// with them so far, however many others there are. One that agrees with many is searched in parts.
 #[derive(Debug)]
 pub(crate) struct Trie<K> {
     nodes: Slots<NodeSlot, Node<K>>,
     root: NodeSlot,
+    /// Number of patterns.
+    len: usize,
+}
+
+fn first_level(text: &[u8]) -> &[u8] {
+    cut(text).0
+}
+
+/// The first level, and the levels behind it.
+fn cut(text: &[u8]) -> (&[u8], Levels<'_>) {
+    match text.iter().position(|&byte| byte == b'/') {
+        Some(at) => (&text[..at], Some(&text[at + 1..])),
+        None => (text, None),
+    }
+}
+
+/// The levels behind the first bytes of a text, which are whole levels.
+fn behind(text: &[u8], bytes: usize) -> Levels<'_> {
+    text.get(bytes + 1..)
+}
+
+/// Length of the first levels that two texts have in common, whose first level is the same.
+fn common(one: &[u8], other: &[u8]) -> usize {
+    let same = one.iter().zip(other).take_while(|(one, other)| one == other).count();
+    let ends = |text: &[u8]| text.get(same).is_none_or(|&byte| byte == b'/');
+    if ends(one) && ends(other) {
+        return same;
+    }
+    one[..same].iter().rposition(|&byte| byte == b'/').unwrap_or(0)
+}
+
+/// A pattern without a last level `>`, and whether it has that.
+fn without_rest(pattern: &[u8]) -> (Levels<'_>, bool) {
+    match pattern.strip_suffix(b">") {
+        Some(b"") => (None, true),
+        Some(text) if text.ends_with(b"/") => (Some(&text[..text.len() - 1]), true),
+        _ => (Some(pattern), false),
+    }
 }
 
 impl<K: Copy + Ord> Trie<K> {
     pub(crate) fn new() -> Trie<K> {
         let mut nodes = Slots::new();
-        let root = nodes.insert(Node::default());
-        Trie { nodes, root }
+        let root = nodes.insert(Node::new(b"", NodeSlot::new(0)));
+        Trie { nodes, root, len: 0 }
     }
 
-    pub(crate) fn insert(&mut self, pattern: &Bytes, key: K) {
+    pub(crate) fn insert(&mut self, pattern: &[u8], key: K) {
+        let (mut rest, is_rest) = without_rest(pattern);
         let mut node = self.root;
-        let mut rest = levels(pattern).peekable();
-        while let Some(level) = rest.next() {
-            if level == b">" && rest.peek().is_none() {
-                self.nodes.row(node).rest.insert(key);
-                return;
-            }
-            let next = if level == b"*" { self.nodes[node].any } else { self.nodes[node].children.get(level).copied() };
-            node = next.unwrap_or_else(|| {
-                let next = self.nodes.insert(Node::default());
-                let row = self.nodes.row(node);
-                if level == b"*" {
-                    row.any = Some(next);
-                } else {
-                    // A slice of the pattern, which lives as long as any subscription to it.
-                    row.children.insert(pattern.slice_ref(level), next);
-                }
-                next
-            });
+        while let Some(text) = rest {
+            let Some(child) = self.nodes[node].child(first_level(text)) else {
+                node = self.add(node, text);
+                break;
+            };
+            let bytes = common(&self.nodes[child].levels, text);
+            node = if bytes < self.nodes[child].levels.len() { self.split(child, bytes) } else { child };
+            rest = behind(text, bytes);
         }
-        self.nodes.row(node).here.insert(key);
+        let row = self.nodes.row(node);
+        let keys = if is_rest { &mut row.rest } else { &mut row.here };
+        self.len += usize::from(keys.insert(key));
+    }
+
+    fn add(&mut self, parent: NodeSlot, text: &[u8]) -> NodeSlot {
+        let node = self.nodes.insert(Node::new(text, parent));
+        self.nodes.row(parent).link(first_level(text), node);
+        node
+    }
+
+    /// Puts a node between another one and its parent, with the first levels of it.
+    fn split(&mut self, node: NodeSlot, bytes: usize) -> NodeSlot {
+        let parent = self.nodes[node].parent;
+        let levels = self.nodes[node].levels.clone();
+        let upper = self.add(parent, &levels[..bytes]);
+        let lower = behind(&levels, bytes).unwrap_or_default();
+        let row = self.nodes.row(node);
+        (row.levels, row.parent) = (lower.into(), upper);
+        self.nodes.row(upper).link(first_level(lower), node);
+        upper
     }
 
     pub(crate) fn remove(&mut self, pattern: &[u8], key: K) {
-        let mut path = vec![(self.root, &b""[..])];
-        let mut rest = levels(pattern).peekable();
-        let mut is_rest = false;
-        while let Some(level) = rest.next() {
-            let (node, _) = path[path.len() - 1];
-            if level == b">" && rest.peek().is_none() {
-                is_rest = true;
-                break;
-            }
-            let next = if level == b"*" { self.nodes[node].any } else { self.nodes[node].children.get(level).copied() };
-            let Some(next) = next else { return };
-            path.push((next, level));
-        }
-        let (last, _) = path[path.len() - 1];
-        let row = self.nodes.row(last);
-        if is_rest {
-            row.rest.remove(&key)
-        } else {
-            row.here.remove(&key)
-        };
-        while let Some((node, level)) = path.pop() {
-            let Some(&(parent, _)) = path.last() else { return };
-            if !self.nodes[node].is_unused() {
+        let (mut rest, is_rest) = without_rest(pattern);
+        let mut node = self.root;
+        while let Some(text) = rest {
+            let Some(child) = self.nodes[node].child(first_level(text)) else { return };
+            let bytes = self.nodes[child].levels.len();
+            if common(&self.nodes[child].levels, text) < bytes {
                 return;
             }
-            self.nodes.remove(node);
-            let row = self.nodes.row(parent);
-            if level == b"*" {
-                row.any = None;
-            } else {
-                row.children.remove(level);
-                if row.children.len() < row.children.capacity() / 8 {
-                    row.children.shrink_to(row.children.len() * 2);
-                }
-            }
+            (node, rest) = (child, behind(text, bytes));
         }
+        let row = self.nodes.row(node);
+        let keys = if is_rest { &mut row.rest } else { &mut row.here };
+        self.len -= usize::from(keys.remove(key));
+        self.tidy(node);
     }
 
-    /// Calls `found` for the patterns that match, until it returns false. Gives the number of nodes that it looked at.
-    fn search(&self, name: &[u8], mut found: impl FnMut(&BTreeSet<K>) -> bool) -> usize {
-        let mut nodes = 0;
-        // A name's levels behind what a node has matched; `None` behind the last.
-        let mut open = vec![(self.root, Some(name))];
-        while let Some((slot, rest)) = open.pop() {
-            nodes += 1;
-            let node = &self.nodes[slot];
-            let Some(rest) = rest else {
-                if !node.here.is_empty() && !found(&node.here) {
-                    break;
-                }
+    /// Takes out a node that has no use any more, or that need not be told from its only child.
+    fn tidy(&mut self, mut node: NodeSlot) {
+        while node != self.root && !self.nodes[node].has_keys() {
+            let parent = self.nodes[node].parent;
+            if self.nodes[node].is_leaf() {
+                let row = self.nodes.remove(node);
+                self.nodes.row(parent).unlink(first_level(&row.levels));
+                node = parent;
                 continue;
-            };
-            if !node.rest.is_empty() && !found(&node.rest) {
-                break;
             }
-            let (level, behind) = match rest.iter().position(|&byte| byte == b'/') {
-                Some(at) => (&rest[..at], Some(&rest[at + 1..])),
-                None => (rest, None),
-            };
-            open.extend(node.any.map(|next| (next, behind)));
-            open.extend(node.children.get(level).map(|&next| (next, behind)));
+            let Some(child) = self.nodes[node].only_child() else { return };
+            let row = self.nodes.remove(node);
+            let lower = self.nodes.row(child);
+            (lower.levels, lower.parent) = ([&*row.levels, b"/", &*lower.levels].concat().into(), parent);
+            self.nodes.row(parent).link(first_level(&row.levels), child);
+            return;
         }
-        nodes
     }
 
-    /// The keys whose patterns match, in no order that means anything, and the number of nodes that were looked at.
-    pub(crate) fn matching(&self, name: &[u8]) -> (Vec<K>, usize) {
-        let mut all = Vec::new();
-        let nodes = self.search(name, |some| {
-            all.extend(some.iter().copied());
+    /// Adds the keys whose patterns match to a list, in no order that means anything.
+    pub(crate) fn matching(&self, name: &[u8], from: Option<&Cursor>, most: usize, all: &mut Vec<K>) -> Searched {
+        self.search(name, from, most, |some| {
+            some.add_to(all);
             true
-        });
-        (all, nodes)
+        })
     }
 
-    /// Number of keys whose patterns match, and of nodes that were looked at.
-    pub(crate) fn count(&self, name: &[u8]) -> (usize, usize) {
+    /// Number of keys whose patterns match: at most so many, if the search did not come to its end.
+    pub(crate) fn count(&self, name: &[u8], most: usize) -> (usize, usize) {
         let mut count = 0;
-        let nodes = self.search(name, |some| {
+        let Searched { looked_at, rest } = self.search(name, None, most, |some| {
             count += some.len();
             true
         });
-        (count, nodes)
+        (if rest.is_some() { self.len } else { count }, looked_at)
+    }
+
+    /// Whether any pattern matches, as far as a search came.
+    pub(crate) fn matches(&self, name: &[u8], most: usize) -> (bool, Searched) {
+        let mut any = false;
+        let searched = self.search(name, None, most, |_| {
+            any = true;
+            false
+        });
+        (any, searched)
+    }
+
+    /// Number of patterns.
+    pub(crate) fn len(&self) -> usize {
+        self.len
     }
 
     /// Whether there is no pattern.
     pub(crate) fn is_empty(&self) -> bool {
-        self.nodes.len() == 1 && self.nodes[self.root].is_unused()
-    }
-
-    /// Whether any pattern matches, and the number of nodes that were looked at.
-    pub(crate) fn matches(&self, name: &[u8]) -> (bool, usize) {
-        let mut any = false;
-        let nodes = self.search(name, |_| {
-            any = true;
-            false
-        });
-        (any, nodes)
-    }
-
-    #[cfg(test)]
-    fn len(&self) -> usize {
-        self.nodes.len()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Pattern;
-    use crate::slots::{Key, SubscriptionSlot};
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn a_trie_finds_what_the_patterns_match_and_forgets_them_wholly(
-            patterns in prop::collection::vec("(/?[ab*>]?){0,4}", 0..12),
-            names in prop::collection::vec("(/?[ab>*]?){0,4}", 1..8),
-        ) {
-            let mut trie = Trie::new();
-            let patterns: Vec<Bytes> = patterns.into_iter().map(Bytes::from).collect();
-            for (index, pattern) in patterns.iter().enumerate() {
-                trie.insert(pattern, SubscriptionSlot::new(index));
-            }
-            for name in &names {
-                let (mut found, nodes) = trie.matching(name.as_bytes());
-                found.sort_unstable();
-                let expected = patterns.iter().enumerate().filter(|(_, pattern)| Pattern::new((*pattern).clone()).matches(name.as_bytes()));
-                let expected: Vec<SubscriptionSlot> = expected.map(|(index, _)| SubscriptionSlot::new(index)).collect();
-                prop_assert!((1..=trie.len()).contains(&nodes), "{nodes} nodes");
-                prop_assert_eq!(trie.count(name.as_bytes()), (expected.len(), nodes));
-                let (any, first) = trie.matches(name.as_bytes());
-                prop_assert_eq!(any, !expected.is_empty());
-                prop_assert!(first <= nodes, "it ends with the first, {first} of {nodes}");
-                prop_assert_eq!(&found, &expected, "{} in {:?}", name, patterns);
-            }
-            for (index, pattern) in patterns.iter().enumerate() {
-                trie.remove(pattern, SubscriptionSlot::new(index));
-            }
-            prop_assert_eq!(trie.len(), 1);
-        }
+        self.len == 0
     }
 }

@@ -208,6 +208,28 @@ fn consumers_that_read_nothing_and_leave_keep_within_the_budget() {
 }
 
 #[test]
+fn patterns_keep_within_the_budget_wherever_they_fork() {
+    let _alone = alone();
+    let bits =
+        |id: u64, ones: &str| (0..10).map(|bit| if id >> bit & 1 == 0 { "/*" } else { ones }).collect::<String>();
+    let shapes: [(&str, &dyn Fn(u64) -> String); 5] = [
+        ("the same", &|_| "/topic/*".into()),
+        ("each with a level of its own", &|id| format!("/topic/{id}/{}>", "*/a/".repeat(200))),
+        ("forks in each level", &|id| format!("/topic{}/x", bits(id, "/a"))),
+        ("forks and a long end", &|id| format!("/topic{}{}", bits(id, "/a"), "/*/b".repeat(200))),
+        ("each longer than another", &|id| format!("/{}>", "a/".repeat(id as usize % 500))),
+    ];
+    for (shape, pattern) in shapes {
+        let mut load = Load::new(Limits { connections: 2000, memory: 64 << 20, ..limits() });
+        for id in 1..=1000 {
+            load.connect(id, Some(&pattern(id)), AckMode::Auto);
+        }
+        load.check(&format!("patterns: {shape}"));
+        load.end(1..=1000);
+    }
+}
+
+#[test]
 fn connections_subscriptions_and_paused_publishers_keep_within_the_budget() {
     let _alone = alone();
     let mut load = Load::new(Limits { connections: 2000, queue: 1, memory: 64 << 20, ..limits() });

@@ -15,6 +15,10 @@ impl Oracle {
                 promise!(self.audit + set_aside > *budget / 2, "a subscriber was refused though there was memory");
                 return Ok(());
             }
+            Event::Refused { refusal: Refusal::PatternMemory { bytes, taken, share }, .. } => {
+                promise!(taken + bytes > *share, "a subscription to a pattern was refused though its share has room");
+                return Ok(());
+            }
             Event::Refused { refusal, .. } => {
                 if let Refusal::UnknownTag { tag } = refusal {
                     promise!(self.unknown_tag == Some(tag.0), "tag {} is refused, not {:?}", tag.0, self.unknown_tag);

@@ -222,7 +222,8 @@ impl Oracle {
     /// Checks the outcome.
     pub(crate) fn after(&mut self, act: &Act, events: &[Event], status: &Status, audit: usize) -> Checked {
         self.audit = audit;
-        let no_memory = |event: &Event| matches!(event, Event::Refused { refusal: Refusal::Memory { .. }, .. });
+        let is_of_memory = |refusal| matches!(refusal, Refusal::Memory { .. } | Refusal::PatternMemory { .. });
+        let no_memory = |event: &Event| matches!(*event, Event::Refused { refusal, .. } if is_of_memory(refusal));
         if let Some((id, subscription, pattern, ack, source)) = self.subscribing.take()
             && !events.iter().any(no_memory)
         {

@@ -33,7 +33,7 @@ proptest! {
         let total = consumers * rounds;
         for number in 0..fresh {
             let one = segment(total + number, 1, 1);
-            if !coalesced || backlog.coalesce(&one.batch, one.first, |_| true).is_none() {
+            if !coalesced || backlog.coalesce(&one.batch, Tries::NONE, one.first, |_| true).is_none() {
                 backlog.push(one);
             }
         }
@@ -50,12 +50,12 @@ fn small_neighbors_share_one_buffer_up_to_its_bound() {
     let mut backlog = Backlog::default();
     backlog.push(segment(0, 1, 1));
     let mut number = 1;
-    while backlog.coalesce(&segment(number, 1, 1).batch, number, |_| true).is_some() {
+    while backlog.coalesce(&segment(number, 1, 1).batch, Tries::NONE, number, |_| true).is_some() {
         number += 1;
     }
     assert_eq!(number as usize, OPEN / 12);
     assert_eq!(backlog.segments(), 1);
-    assert!(backlog.coalesce(&segment(number + 1, 1, 1).batch, number + 1, |_| true).is_none(), "a gap");
+    assert!(backlog.coalesce(&segment(number + 1, 1, 1).batch, Tries::NONE, number + 1, |_| true).is_none(), "a gap");
     assert_eq!(drain(&mut backlog).len() as u64, number);
 }
 
@@ -63,8 +63,31 @@ fn small_neighbors_share_one_buffer_up_to_its_bound() {
 fn a_shared_or_large_neighbor_stays_as_it_is() {
     let mut backlog = Backlog::default();
     backlog.push(segment(0, 1, 1));
-    assert!(backlog.coalesce(&segment(1, 1, 1).batch, 1, |_| false).is_none());
+    assert!(backlog.coalesce(&segment(1, 1, 1).batch, Tries::NONE, 1, |_| false).is_none());
     backlog.push(segment(1, 1, 100));
-    assert!(backlog.coalesce(&segment(101, 1, 1).batch, 101, |_| true).is_none());
+    assert!(backlog.coalesce(&segment(101, 1, 1).batch, Tries::NONE, 101, |_| true).is_none());
     assert_eq!(backlog.segments(), 2);
+}
+
+#[test]
+fn neighbors_share_a_buffer_with_the_same_tries_alone() {
+    for (first, second, shared) in [(Tries::NONE, Tries::NONE, 1), (Tries::NONE.seen(), Tries::NONE.seen(), 1)]
+        .into_iter()
+        .chain([(Tries::NONE, Tries::NONE.seen(), 2), (Tries::NONE.seen(), Tries::NONE, 2)])
+    {
+        let mut backlog = Backlog::default();
+        backlog.push(Segment { tries: first, ..segment(0, 1, 1) });
+        for number in [1, 2] {
+            let next = Segment { tries: if number == 1 { first } else { second }, ..segment(number, 1, 1) };
+            if backlog.coalesce(&next.batch, next.tries, number, |_| true).is_none() {
+                backlog.push(next);
+            }
+        }
+        assert_eq!(backlog.segments(), shared, "{first:?} and {second:?}");
+        let mut all = Vec::new();
+        while let Some(segment) = backlog.pop(|allocation| allocation) {
+            all.extend(segment.batch.iter().map(|_| segment.tries));
+        }
+        assert_eq!(all, [first, first, second]);
+    }
 }

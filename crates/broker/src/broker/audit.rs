@@ -4,6 +4,7 @@ use super::Broker;
 use super::connection::Phase;
 use super::member::Skipped;
 use super::pending::Pending;
+use super::subscription_memory::Shares;
 use crate::backlog::Backlog;
 use crate::cost;
 use crate::lease::Lease;
@@ -53,6 +54,10 @@ impl Broker {
         assert_eq!(waiting, self.waiting, "messages in backlogs");
         assert_eq!(unused, self.unused_charge, "what is kept unused");
         assert_eq!(lasting, self.lasting_charge, "subscriptions, and what they keep");
+        let mut shared = Shares::new(&self.limits);
+        self.subscriptions.iter().for_each(|(_, subscription)| shared.add(subscription));
+        let Shares { names, patterns, .. } = &self.shared;
+        assert_eq!((shared.names, shared.patterns), (*names, *patterns), "shares of subscriptions");
         assert_eq!(retained, self.retained, "topics with a retained value");
         assert_eq!(lists, self.list_charge, "lists of what topics feed");
         sum += retained * cost::RETAINED;

@@ -32,6 +32,8 @@ pub(super) struct Channel {
     pub(super) is_dead: bool,
     /// Nobody finds it any more; its members and what comes back to it are still being taken out.
     pub(super) is_forgotten: bool,
+    /// Whether the search for the patterns that match it was long.
+    pub(super) is_hard_to_find: bool,
     pub(super) buffer_unsubscribed: usize,
     pub(super) bound: usize,
     /// Messages that may wait; 0 for any number.
@@ -258,7 +260,7 @@ impl Broker {
         }
         let owner = self.owner_of(name).map_err(NoChannel::Refused)?;
         let patterns = self.patterns_of(name);
-        self.find_memory_for_channel(name, patterns.len())?;
+        self.find_memory_for_channel(name, patterns.most())?;
         let InForce { policy, buffer_unsubscribed, bound, messages, overflow, delivery } =
             InForce::new(name, &self.rules, &self.limits);
         // A copy, so that the name does not pin the buffer that it came in.
@@ -271,6 +273,7 @@ impl Broker {
             is_unused: false,
             is_dead: is_dead(&name),
             is_forgotten: false,
+            is_hard_to_find: patterns.is_long,
             buffer_unsubscribed,
             bound,
             messages,
@@ -330,7 +333,7 @@ impl Broker {
         };
         self.budget.charge(channel.charge());
         let slot = self.channels.insert(channel);
-        self.by_load[Kind::of(&name) as usize][0].push_back(self.channels.quietly(), slot, by_load);
+        self.add_by_load(slot);
         self.names.insert(name.clone(), slot);
         self.add_to_owner(slot);
         // It has no value that a queue might get.

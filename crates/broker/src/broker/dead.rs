@@ -6,9 +6,9 @@ use super::channel::NoChannel;
 use super::connection::Phase;
 use crate::backlog::Segment;
 use crate::delivery::Tries;
-use crate::name::{Kind, dead_letters_of, is_durable};
+use crate::name::{Kind, dead_letters_of};
 use crate::slots::{ChannelSlot, ConnectionSlot};
-use crate::{Attributes, Headers, HeadersBuilder, Time, cost};
+use crate::{Attributes, Headers, HeadersBuilder, cost};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,12 +71,15 @@ impl Broker {
         let Ok(to) = self.find_or_make(&dead_letters_of(&origin)) else { return Err(segment) };
         self.follow_rules(to);
         let attributes = self.dead_letter(&segment, origin, reason);
+        // Letters that became such in the same way share them, and small ones a buffer.
+        let last = self.channels[to].backlog.last_attributes().filter(|last| ***last == attributes).cloned();
+        let attributes = last.unwrap_or_else(|| Arc::new(attributes));
         self.totals.dead_lettered += messages;
         let row = self.channels.edit(from);
         (row.dead_lettered, row.left) = (row.dead_lettered + messages, row.left + messages);
         self.leave_group(from, segment.group, segment.batch.len());
         let tries = segment.tries.anew();
-        self.move_to(to, segment, tries, Some(Arc::new(attributes)));
+        self.move_to(to, segment, tries, Some(attributes));
         Ok(())
     }
 
@@ -121,13 +124,21 @@ impl Broker {
         let first = channel.next_seq;
         channel.next_seq += batch.len() as u64;
         self.waiting += batch.len();
-        let allocation = self.allocate(to, batch.footprint());
         let group = self.join_group(to, &batch);
         let messages = batch.len() as u64;
         self.channels.quietly().row(to).published.add(self.now, messages);
         self.note_age(to, first);
         let until = batch.attributes().and_then(|attributes| attributes.deliver_at()).filter(|&time| time > self.now);
         let rank = batch.rank();
+        if until.is_none() && group.is_none() {
+            let (budget, channel) = (&self.budget, self.channels.edit(to));
+            let is_unshared = |allocation| budget.is_unshared(allocation);
+            if let Some((allocation, charged)) = channel.backlog.coalesce(&batch, tries, first, is_unshared) {
+                self.resize(to, allocation, charged);
+                return self.note_rank(to, rank);
+            }
+        }
+        let allocation = self.allocate(to, batch.footprint());
         let segment = Segment { batch, allocation, tries, first, step: 1, group };
         self.charge(to, segment.charge());
         let backlog = &mut self.channels.edit(to).backlog;
@@ -139,63 +150,6 @@ impl Broker {
         if until.is_none() {
             self.note_rank(to, rank);
         }
-    }
-
-    /// Drops the oldest messages of a queue that are over its bounds, some a call; they become dead letters if they are
-    /// none. One message of any size may wait alone.
-    pub(super) fn trim(&mut self, slot: ChannelSlot) {
-        loop {
-            let channel = &self.channels[slot];
-            let (backlog, most) = (&channel.backlog, channel.messages);
-            let bytes = backlog.bytes().saturating_sub(channel.bound);
-            let messages = if most == 0 { 0 } else { backlog.depth.saturating_sub(most) };
-            let others = backlog.depth.saturating_sub(1);
-            if (bytes, messages) == (0, 0) || others == 0 || !channel.is_whole() {
-                return;
-            }
-            if !self.spend(4) {
-                self.channels.edit(slot);
-                return;
-            }
-            let Some((segment, due)) = self.pop_oldest(slot) else { return };
-            let (mut count, mut size) = (segment.batch.len(), segment.batch.bytes());
-            if count > others || (count > messages && size > bytes) {
-                (count, size) = (0, 0);
-                let mut sizes = segment.batch.iter_packed().map(<[u8]>::len);
-                while count < others && (count < messages || size < bytes) {
-                    let Some(next) = sizes.next() else { break };
-                    (count, size) = (count + 1, size + next);
-                }
-            }
-            let (oldest, rest) = self.split(segment, count);
-            rest.into_iter().for_each(|rest| self.return_rest(slot, rest, due));
-            self.drop_oldest(slot, oldest);
-        }
-    }
-
-    /// Messages are over the bounds of their queue.
-    fn drop_oldest(&mut self, slot: ChannelSlot, segment: Segment) {
-        // Of dead letters they are dropped, and counted. A durable subscription has missed them, as a slow one would.
-        let is_missed = is_durable(&self.channels[slot].name);
-        let buried = if is_missed { Err(segment) } else { self.bury(slot, segment, Reason::Overflow) };
-        let Err(segment) = buried else { return };
-        let messages = segment.batch.len() as u64;
-        self.totals.dropped_overflow += messages;
-        let row = self.channels.edit(slot);
-        (row.dropped, row.left) = (row.dropped + messages, row.left + messages);
-        self.leave_group(slot, segment.group, segment.batch.len());
-        self.release(segment.allocation);
-    }
-
-    /// The oldest messages of the lowest priority that wait in a channel, postponed ones if there are no others.
-    fn pop_oldest(&mut self, slot: ChannelSlot) -> Option<(Segment, Option<Time>)> {
-        if !self.channels[slot].backlog.has_present() {
-            let (segment, due) = self.pop_postponed(slot, (Time::ZERO, 0))?;
-            return Some((segment, Some(due)));
-        }
-        let rank = self.channels[slot].backlog.last_rank()?;
-        let segment = self.pop_backlog_from(slot, rank)?;
-        Some((segment, None))
     }
 }
 

@@ -26,7 +26,8 @@ pub(super) struct Source {
 
 impl Source {
     pub(super) fn charge(&self) -> usize {
-        cost::text(self.pattern.as_bytes().len()) + self.pattern.levels() * cost::LEVEL
+        let bytes = self.pattern.as_bytes().len();
+        cost::text(bytes) + cost::pattern(bytes)
     }
 
     /// The topic or the pattern of topics.
@@ -80,7 +81,9 @@ impl Broker {
         if self.connections[slot].has_left() {
             return;
         }
-        match self.find_durable(&name, source) {
+        let more = cost::text(source.len()) + cost::pattern(source.len());
+        let found = self.find_memory_for_subscription(&Pattern::new(name.clone()), more);
+        match found.and_then(|()| self.find_durable(&name, source)) {
             Err(refusal) => self.refuse(slot, Some(name), refusal),
             Ok(queue) => {
                 let pattern = Pattern::new(self.channels[queue].name.clone());
@@ -194,7 +197,8 @@ impl Broker {
 
     /// The queues that a topic feeds, looked up.
     fn queues_of(&mut self, topic: ChannelSlot) -> Vec<ChannelSlot> {
-        let (mut queues, nodes) = self.sources.matching(&self.channels[topic].name);
+        let mut queues = Vec::new();
+        let nodes = self.sources.matching(&self.channels[topic].name, None, usize::MAX, &mut queues).looked_at;
         queues.sort_unstable();
         // Follow-up work of many topics takes several calls.
         self.spend(queues.len());

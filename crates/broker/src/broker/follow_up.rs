@@ -53,6 +53,8 @@ impl Broker {
         // By turns with the rest: each call may lead to another look.
         if self.looks.is_next() {
             self.go_on_looking();
+        } else if std::mem::take(&mut self.sheds) {
+            self.sheds = self.shed_dead_letters();
         } else if std::mem::take(&mut self.wakes_memory) {
             self.wake_memory();
         } else if let Some(wake) = self.share_wake.take() {
@@ -76,6 +78,7 @@ impl Broker {
         !self.connections.is_clean()
             || !self.channels.is_clean()
             || self.wakes_memory
+            || self.sheds
             || self.share_wake.is_some()
             || !self.looks.is_empty()
             || !self.garbage.is_empty()

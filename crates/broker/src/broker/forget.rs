@@ -1,6 +1,6 @@
 //! Channels that are forgotten: since nothing is in them and nobody names them, or since they have ended.
 
-use super::channel::{Channel, by_load};
+use super::channel::Channel;
 use super::{Broker, shrink};
 use crate::list::Link;
 use crate::slots::ChannelSlot;
@@ -18,6 +18,7 @@ impl Broker {
     /// Returns true if memory is free for another channel, or so much of it `beyond` the budget: if need be in place of
     /// some that are kept unused. None is forgotten where all of them would not suffice.
     pub(super) fn has_room_for_channel(&mut self, need: usize, beyond: usize) -> bool {
+        while self.budget.lacks(need, self.pending_charge) > beyond && self.steps > 0 && self.shed_dead_letters() {}
         if self.budget.lacks(need, self.pending_charge) > beyond.saturating_add(self.unused_charge) {
             return false;
         }
@@ -29,14 +30,14 @@ impl Broker {
         true
     }
 
-    /// A channel with nobody and nothing in it is forgotten. Where somebody listens by a pattern, a
-    /// few are kept: the next batch need not find out anew who that is.
+    /// A channel with nobody and nothing in it is forgotten. Where somebody listens by a pattern, or it took long to find that
+    /// nobody does, a few are kept: the next batch need not find out anew who that is.
     pub(super) fn forget_if_unused(&mut self, slot: ChannelSlot) {
         let channel = &self.channels[slot];
         if !channel.is_idle() {
             return;
         }
-        if channel.members == 0 && channel.feeds.is_none() {
+        if channel.members == 0 && channel.feeds.is_none() && !channel.is_hard_to_find {
             return self.forget(slot);
         }
         if !channel.is_unused {
@@ -144,11 +145,10 @@ impl Broker {
         (channel.is_forgotten, channel.is_urgent) = (true, false);
         self.names.remove(&channel.name);
         shrink(&mut self.names);
-        let (kind, bucket) = (channel.kind as usize, usize::from(channel.bucket));
         debug_assert!(channel.backlog.is_empty() && channel.retained.is_none());
         self.arm_due(slot);
         self.use_again(slot);
         self.remove_from_owner(slot);
-        self.by_load[kind][bucket].remove(self.channels.quietly(), slot, by_load);
+        self.remove_by_load(slot);
     }
 }

@@ -1,12 +1,37 @@
 //! Bytes that channels have of the memory budget.
 
 use super::Broker;
-use super::channel::by_load;
+use super::channel::{Channel, by_load};
+use crate::name::Kind;
 use crate::slots::{AllocationSlot, ChannelSlot};
 use crate::{PauseReason, Refusal};
 
 /// Channels with fewer bytes are not told apart.
 const LITTLE: usize = 4096;
+
+/// Classes of channels by load: those of each [`Kind`] without dead letters, and queues of dead letters.
+pub(super) const CLASSES: usize = 3;
+const DEAD: usize = 2;
+
+/// The least load of the channels in a list.
+fn least_of(bucket: u8) -> usize {
+    bucket.checked_sub(1).map_or(0, |bits| 1 << bits)
+}
+
+impl Channel {
+    /// The class of lists by load that it is in.
+    fn load_class(&self) -> usize {
+        if self.is_dead { DEAD } else { self.kind as usize }
+    }
+}
+
+/// The classes that have channels of a kind.
+pub(super) fn classes_of(kind: Kind) -> &'static [usize] {
+    match kind {
+        Kind::Topic => &[Kind::Topic as usize],
+        Kind::Queue => &[Kind::Queue as usize, DEAD],
+    }
+}
 
 impl Broker {
     /// The reason of a pause where memory is short.
@@ -29,16 +54,46 @@ impl Broker {
     /// Puts a channel into the list of those with about as many bytes.
     pub(super) fn file_by_load(&mut self, slot: ChannelSlot) {
         let channel = &self.channels[slot];
-        // Of those with little it does not matter which has more.
-        let load = if channel.load < LITTLE { 0 } else { channel.load };
+        // Of those with little it does not matter which has more, unless they are to shed it.
+        let load = if channel.load < LITTLE && !channel.is_dead { 0 } else { channel.load };
         let bucket = (usize::BITS - load.leading_zeros()) as u8;
         if bucket != channel.bucket {
-            let before = usize::from(channel.bucket);
-            let kind = channel.kind as usize;
-            self.by_load[kind][before].remove(self.channels.quietly(), slot, by_load);
+            let (before, class) = (channel.bucket, channel.load_class());
+            self.by_load[class][usize::from(before)].remove(self.channels.quietly(), slot, by_load);
             self.channels.quietly().row(slot).bucket = bucket;
-            self.by_load[kind][usize::from(bucket)].push_back(self.channels.quietly(), slot, by_load);
+            self.by_load[class][usize::from(bucket)].push_back(self.channels.quietly(), slot, by_load);
+            if class == DEAD {
+                self.dead_load = self.dead_load + least_of(bucket) - least_of(before);
+                self.sheds = true;
+            }
         }
+    }
+
+    /// Puts a new channel into such a list.
+    pub(super) fn add_by_load(&mut self, slot: ChannelSlot) {
+        let class = self.channels[slot].load_class();
+        self.by_load[class][0].push_back(self.channels.quietly(), slot, by_load);
+    }
+
+    /// Takes a channel that nobody finds any more out of such a list.
+    pub(super) fn remove_by_load(&mut self, slot: ChannelSlot) {
+        let (bucket, class) = (self.channels[slot].bucket, self.channels[slot].load_class());
+        self.by_load[class][usize::from(bucket)].remove(self.channels.quietly(), slot, by_load);
+        if class == DEAD {
+            self.dead_load -= least_of(bucket);
+        }
+    }
+
+    /// The queue of dead letters with about the most bytes.
+    pub(super) fn fullest_dead(&self) -> Option<ChannelSlot> {
+        self.by_load[DEAD].iter().skip(1).rev().find_map(|channels| channels.first)
+    }
+
+    /// Another queue of dead letters with about as many bytes is next.
+    pub(super) fn pass_dead(&mut self, slot: ChannelSlot) {
+        let bucket = usize::from(self.channels[slot].bucket);
+        self.by_load[DEAD][bucket].remove(self.channels.quietly(), slot, by_load);
+        self.by_load[DEAD][bucket].push_back(self.channels.quietly(), slot, by_load);
     }
 
     /// Counts bytes for a channel.

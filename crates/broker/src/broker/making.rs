@@ -1,16 +1,21 @@
 //! A new channel, and the subscriptions to patterns that match its name.
 //!
-//! One search finds them, and charges the steps of the call for it. They join some a step, the newest first. Until all have joined, a queue dispatches nothing and a topic's publishers wait: nobody misses what is published meanwhile. Later
-//! subscriptions find the channel themselves. The memory for all memberships is charged before the first joins.
+//! A search finds them, and charges the steps of the call for it; where it is long, further calls go on with it. Then they
+//! join some a step, the newest first. Until all have joined, a queue dispatches nothing and a topic's publishers wait: nobody
+//! misses what is published meanwhile. Later subscriptions find the channel themselves. The memory for all memberships is
+//! charged before the first joins: while a search goes on, as if all patterns matched.
 
 use super::Broker;
 use super::channel::NoChannel;
 use super::knot::Knot;
 use super::member::{Age, Subscription};
+use super::rules::first_rule;
 use super::timers::Timer;
 use crate::name::Kind;
 use crate::slots::{ChannelSlot, SubscriptionSlot};
+use crate::trie::{Cursor, Searched};
 use crate::{Refusal, cost};
+use bytes::Bytes;
 
 /// A subscription, in the order in which they were made.
 pub(super) type BornSubscription = (u64, SubscriptionSlot);
@@ -18,15 +23,38 @@ pub(super) type BornSubscription = (u64, SubscriptionSlot);
 /// Nodes of a trie that are looked at in one step.
 const NODES_A_STEP: usize = 4;
 
-/// Subscriptions to patterns that are to join a new channel, the oldest first. One that has ended stays until its turn comes.
-/// A membership is charged for each.
+/// About the most nodes that one call looks at for one name.
+const SEARCH: usize = 4096;
+
+/// A search of more nodes is not repeated for each publish: its channel is kept as long as unused ones are.
+const SHORT_SEARCH: usize = 64;
+
+/// Subscriptions whose patterns match a name, as far as a search has come.
 #[derive(Debug)]
-pub(super) struct Joins(Vec<BornSubscription>);
+pub(super) struct Matching {
+    found: Vec<BornSubscription>,
+    rest: Option<Cursor>,
+    /// Others that may match.
+    others: usize,
+    pub(super) is_long: bool,
+}
+
+impl Matching {
+    /// Number of those that match, at most.
+    pub(super) fn most(&self) -> usize {
+        self.found.len() + self.others
+    }
+}
+
+/// Subscriptions to patterns that are to join a new channel, the oldest first once all are found. One that has ended stays
+/// until its turn comes. A membership is charged for each, and for those that may still be found.
+#[derive(Debug)]
+pub(super) struct Joins(Matching);
 
 impl Joins {
     /// The charge for those that have not joined.
     pub(super) fn charge(&self) -> usize {
-        self.0.len() * cost::MEMBER
+        self.0.most() * cost::MEMBER
     }
 }
 
@@ -36,18 +64,37 @@ pub(super) fn need_of_channel(name: &[u8], patterns: usize) -> usize {
 }
 
 impl Broker {
-    /// The subscriptions to patterns that match a name, those that end included, in no order that means anything.
-    pub(super) fn patterns_of(&mut self, name: &[u8]) -> Vec<BornSubscription> {
-        let (found, nodes) = self.trie(Kind::of(name)).matching(name);
-        self.spend_nodes(nodes);
-        found
+    /// The subscriptions to patterns that match a name, those that end included, in no order that means anything: as many
+    /// as a search finds in one call.
+    pub(super) fn patterns_of(&mut self, name: &[u8]) -> Matching {
+        let trie = self.trie(Kind::of(name));
+        let mut found = Vec::new();
+        let Searched { looked_at, rest } = trie.matching(name, None, SEARCH, &mut found);
+        let others = if rest.is_some() { trie.len() - found.len() } else { 0 };
+        self.spend_nodes(looked_at);
+        Matching { found, rest, others, is_long: looked_at > SHORT_SEARCH }
     }
 
-    /// Number of subscriptions to patterns that match a name, those that end included.
+    /// Number of subscriptions to patterns that match a name, those that end included. If one search does not tell, of all.
     pub(super) fn count_patterns(&mut self, name: &[u8]) -> usize {
-        let (count, nodes) = self.trie(Kind::of(name)).count(name);
+        let (count, nodes) = self.trie(Kind::of(name)).count(name, SEARCH);
         self.spend_nodes(nodes);
         count
+    }
+
+    /// Whether nobody would get or buffer a topic's message.
+    pub(super) fn is_unheard(&mut self, name: &Bytes) -> bool {
+        let rule = first_rule(&self.rules, name);
+        let buffers = rule.and_then(|rule| rule.buffer_unsubscribed).unwrap_or(self.limits.buffer_unsubscribed);
+        if buffers > 0 {
+            return false;
+        }
+        // A channel remembers what a long search finds.
+        let may_match = |(any, Searched { looked_at, rest }): (bool, Searched)| (any || rest.is_some(), looked_at);
+        let (is_heard, nodes) = may_match(self.topics.matches(name, SHORT_SEARCH));
+        let (is_fed, others) = if is_heard { (false, 0) } else { may_match(self.sources.matches(name, SHORT_SEARCH)) };
+        self.spend_nodes(nodes + others);
+        !is_heard && !is_fed
     }
 
     /// Nodes of a trie were looked at. What follows from many new names takes several calls.
@@ -74,11 +121,11 @@ impl Broker {
     }
 
     /// Begins with the subscriptions whose patterns match a channel that is just made.
-    pub(super) fn begin_joins(&mut self, slot: ChannelSlot, mut patterns: Vec<BornSubscription>) {
-        if patterns.is_empty() {
+    pub(super) fn begin_joins(&mut self, slot: ChannelSlot, mut patterns: Matching) {
+        if patterns.most() == 0 {
             return;
         }
-        patterns.sort_unstable();
+        patterns.found.sort_unstable();
         let channel = self.channels.edit(slot);
         let joins = Joins(patterns);
         self.budget.charge(joins.charge());
@@ -93,21 +140,50 @@ impl Broker {
         while let Some(channel) = self.channels.get(slot)
             && let Some(joins) = &channel.joins
         {
-            if channel.is_forgotten || joins.0.is_empty() {
+            if channel.is_forgotten || joins.0.most() == 0 {
                 self.end_joins(slot);
                 return;
             }
+            let is_searching = joins.0.rest.is_some();
             if !self.spend(4) && !is_first {
                 // The next call goes on.
                 self.timers.insert((self.now, Timer::Joins(slot)));
                 return;
             }
             is_first = false;
-            if let Some(newest) = self.channels.edit(slot).joins.as_mut().and_then(|joins| joins.0.pop()) {
+            if is_searching {
+                self.go_on_searching(slot);
+                continue;
+            }
+            if let Some(newest) = self.channels.edit(slot).joins.as_mut().and_then(|joins| joins.0.found.pop()) {
                 self.budget.lend(cost::MEMBER);
                 self.join_older(slot, newest);
             }
         }
+    }
+
+    /// Goes on with the search for those whose patterns match, as far as this call may. Those that were made after the channel
+    /// have found it themselves.
+    fn go_on_searching(&mut self, slot: ChannelSlot) {
+        let most = (self.steps * NODES_A_STEP).clamp(SHORT_SEARCH, SEARCH);
+        let channel = self.channels.edit(slot);
+        let (name, born) = (channel.name.clone(), channel.born);
+        let Some(mut joins) = channel.joins.take() else { return };
+        let before = joins.charge();
+        let mut found = Vec::new();
+        let Searched { looked_at, rest } =
+            self.trie(Kind::of(&name)).matching(&name, joins.0.rest.as_ref(), most, &mut found);
+        found.retain(|&(of_subscription, _)| of_subscription < born);
+        let Matching { found: all, others, .. } = &mut joins.0;
+        *others = if rest.is_some() { *others - found.len() } else { 0 };
+        all.append(&mut found);
+        if rest.is_none() {
+            all.sort_unstable();
+        }
+        joins.0.rest = rest;
+        self.budget.release(before - joins.charge());
+        self.channels.edit(slot).joins = Some(joins);
+        self.spend_nodes(looked_at);
     }
 
     /// All have joined, or nobody finds the channel any more: the queue dispatches, and publishers go on.

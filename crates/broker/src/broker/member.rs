@@ -41,9 +41,8 @@ impl Subscription {
     }
 
     pub(super) fn charge(&self) -> usize {
-        let pattern = self.pattern.as_bytes();
-        let levels = if self.by_pattern { self.pattern.levels() } else { 0 };
-        cost::SUBSCRIPTION + cost::text(pattern.len()) + levels * cost::LEVEL
+        let bytes = self.pattern.as_bytes().len();
+        cost::SUBSCRIPTION + cost::text(bytes) + if self.by_pattern { cost::pattern(bytes) } else { 0 }
     }
 }
 

@@ -67,7 +67,9 @@ mod retry;
 mod room;
 mod round;
 mod rules;
+mod shed;
 mod subscribe;
+mod subscription_memory;
 mod table;
 mod temporary;
 #[cfg(test)]
@@ -174,8 +176,12 @@ pub struct Broker {
     unused_count: usize,
     /// The cost of these, with their members.
     unused_charge: usize,
-    /// Topics, and queues, by the number of bits of their load.
-    by_load: [[List<ChannelSlot>; usize::BITS as usize + 1]; 2],
+    /// Topics, queues, and queues of dead letters, by the number of bits of their load.
+    by_load: [[List<ChannelSlot>; usize::BITS as usize + 1]; load::CLASSES],
+    /// The least that the queues of dead letters have by these lists, together: more than half of what they have.
+    dead_load: usize,
+    /// Dead letters may have more than is free, altogether.
+    sheds: bool,
     budget: MemoryBudget,
     /// Connections that wait for memory, the longest waiting first.
     memory_waiters: List<ConnectionSlot>,
@@ -224,6 +230,8 @@ pub struct Broker {
     subscription_count: usize,
     /// The cost of all subscriptions, and of the channels that they keep in being.
     lasting_charge: usize,
+    /// The shares of memory that subscriptions have.
+    shared: subscription_memory::Shares,
     /// Topics with a retained value, and the charge for all of these.
     retained: usize,
     retained_charge: usize,

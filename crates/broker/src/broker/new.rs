@@ -1,8 +1,10 @@
 //! A broker that nothing has come to yet.
 
 use super::Broker;
+use super::load::CLASSES;
 use super::moving::Orders;
 use super::rules::RuleChange;
+use super::subscription_memory::Shares;
 use super::table::Table;
 use super::wake::Looks;
 use crate::budget::MemoryBudget;
@@ -18,6 +20,7 @@ impl Broker {
     /// A broker without connections or channels. [`Limits::check`] says whether the limits are
     /// allowed; a broker with others keeps its promises only as far as they can be kept.
     pub fn new(limits: Limits, rules: Vec<ChannelRule>) -> Broker {
+        let shared = Shares::new(&limits);
         Broker {
             budget: MemoryBudget::new(&limits),
             limits,
@@ -40,7 +43,9 @@ impl Broker {
             unused: List::new(),
             unused_count: 0,
             unused_charge: 0,
-            by_load: [const { [const { List::new() }; usize::BITS as usize + 1] }; 2],
+            by_load: [const { [const { List::new() }; usize::BITS as usize + 1] }; CLASSES],
+            dead_load: 0,
+            sheds: false,
             memory_waiters: List::new(),
             share_waiting: BTreeSet::new(),
             finisher: None,
@@ -67,6 +72,7 @@ impl Broker {
             troubled: BTreeSet::new(),
             subscription_count: 0,
             lasting_charge: 0,
+            shared,
             retained: 0,
             retained_charge: 0,
             waiting: 0,

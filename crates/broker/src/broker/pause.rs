@@ -236,6 +236,8 @@ impl Broker {
             self.note_arriving(was_arriving, is_arriving);
             if let Some(on) = on {
                 self.list(slot, on);
+                // Dead letters are the first to go where memory is short.
+                self.sheds |= matches!(on, Blocked::Memory | Blocked::Share(_));
             }
         }
         self.note_need(slot);

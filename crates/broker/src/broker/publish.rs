@@ -5,7 +5,6 @@ use super::channel::{Channel, NoChannel};
 use super::knot::Knot;
 use super::pause::{Blocked, Stop};
 use super::pending::Pending;
-use super::rules::first_rule;
 use crate::delivery::Tries;
 use crate::limits::QueueOverflow;
 use crate::name::Kind;
@@ -172,19 +171,6 @@ impl Broker {
         let more = row.ages.note(first, self.now);
         self.unused_charge += if row.is_unused { more } else { 0 };
         self.budget.charge(more);
-    }
-
-    /// Whether nobody would get or buffer a topic's message.
-    fn is_unheard(&mut self, name: &Bytes) -> bool {
-        let rule = first_rule(&self.rules, name);
-        let buffers = rule.and_then(|rule| rule.buffer_unsubscribed).unwrap_or(self.limits.buffer_unsubscribed);
-        if buffers > 0 {
-            return false;
-        }
-        let (is_heard, nodes) = self.topics.matches(name);
-        let (is_fed, others) = if is_heard { (false, 0) } else { self.sources.matches(name) };
-        self.spend_nodes(nodes + others);
-        !is_heard && !is_fed
     }
 
     /// Messages that are lost where nobody gets them: all but one that its topic retains, or that clears its value.

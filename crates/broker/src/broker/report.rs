@@ -2,6 +2,7 @@
 
 use super::Broker;
 use super::connection::Phase;
+use super::load::classes_of;
 use crate::slots::{ChannelSlot, ConnectionSlot, Key};
 use crate::status::{ChannelStatus, ConnectionStatus, Page, Status, StatusQuery, Totals};
 use crate::{ConnectionId, Kind, Time, cost};
@@ -85,8 +86,8 @@ impl Broker {
     pub(super) fn fullest(&self, limit: usize, kinds: &[Kind]) -> Vec<ChannelSlot> {
         let mut fullest = Vec::new();
         for bits in (0..self.by_load[0].len()).rev() {
-            for &kind in kinds {
-                let mut next = self.by_load[kind as usize][bits].first;
+            for &class in kinds.iter().flat_map(|&kind| classes_of(kind)) {
+                let mut next = self.by_load[class][bits].first;
                 while let Some(slot) = next.filter(|_| fullest.len() < limit) {
                     fullest.push(slot);
                     next = self.channels[slot].by_load.next;

@@ -11,7 +11,7 @@ use crate::name::{Kind, Pattern};
 use crate::outbox::{Origin, OutboxEntry};
 use crate::slots::{ChannelSlot, ConnectionSlot, Key, MemberSlot, SubscriptionSlot};
 use crate::trie::Trie;
-use crate::{AckMode, Event, Refusal, SubscriptionId, cost};
+use crate::{AckMode, Event, Refusal, SubscriptionId};
 use bytes::Bytes;
 
 /// A subscription to a pattern that has not joined all channels yet.
@@ -36,6 +36,9 @@ impl Broker {
             return;
         }
         let pattern = Pattern::new(Bytes::copy_from_slice(&pattern));
+        if let Err(refusal) = self.find_memory_for_subscription(&pattern, 0) {
+            return self.refuse(slot, Some(pattern.as_bytes().clone()), refusal);
+        }
         let mut exact = None;
         if pattern.is_literal() {
             match self.find_or_make(pattern.as_bytes()) {
@@ -88,8 +91,6 @@ impl Broker {
             Err(Refusal::Subscriptions { limit: limits.subscriptions })
         } else if connection.subscriptions.contains_key(&id) {
             Err(Refusal::SubscriptionExists)
-        } else if self.is_exhausted() && self.has_many_subscriptions() {
-            Err(self.no_memory())
         } else {
             Ok(())
         }
@@ -104,8 +105,11 @@ impl Broker {
         ack: AckMode,
     ) -> SubscriptionSlot {
         let ack = match ack {
-            AckMode::Manual { prefetch: 0 } => AckMode::Manual { prefetch: self.prefetch_of(&pattern) },
-            named => named,
+            AckMode::Manual { prefetch } => {
+                let asked = if prefetch == 0 { self.prefetch_of(&pattern) } else { prefetch };
+                AckMode::Manual { prefetch: asked.min(self.most_unacked()) }
+            }
+            AckMode::Auto => AckMode::Auto,
         };
         self.born += 1;
         let row = Subscription {
@@ -125,6 +129,7 @@ impl Broker {
         };
         self.budget.charge(row.charge());
         self.lasting_charge += row.charge();
+        self.shared.add(&row);
         let subscription = self.subscriptions.insert(row);
         self.subscription_count += 1;
         let connection = self.connections.edit(slot);
@@ -140,14 +145,6 @@ impl Broker {
             0 => u32::MAX,
             prefetch => prefetch,
         }
-    }
-
-    /// Whether subscriptions may take more than 1/16 of the memory budget. Where they do not, a consumer
-    /// may come however full the memory is: nobody else can drain it.
-    fn has_many_subscriptions(&self) -> bool {
-        let each = cost::SUBSCRIPTION + self.limits.channel_name;
-        let most = self.subscription_count.saturating_mul(each) + self.members.len() * cost::MEMBER;
-        most > self.limits.memory / 16
     }
 
     /// Joins the channels that the patterns match, some a step. A topic whose retained value finds no room is joined later.
@@ -295,6 +292,7 @@ impl Broker {
             self.trie(Kind::of(row.pattern.as_bytes())).remove(row.pattern.as_bytes(), (row.born, subscription));
         }
         self.lasting_charge -= row.charge();
+        self.shared.remove(&row);
         self.budget.release(row.charge());
         true
     }

@@ -30,7 +30,8 @@ impl Broker {
             return self.push_segment(slot, batch, first, group);
         }
         let (budget, channel) = (&self.budget, self.channels.edit(slot));
-        let coalesced = channel.backlog.coalesce(&batch, first, |allocation| budget.is_unshared(allocation));
+        let coalesced =
+            channel.backlog.coalesce(&batch, Tries::NONE, first, |allocation| budget.is_unshared(allocation));
         if let Some((allocation, charged)) = coalesced {
             return self.resize(slot, allocation, charged);
         }

@@ -122,7 +122,11 @@ impl World {
                 }
                 Event::Slow { .. } | Event::Lapsed { .. } | Event::Moved { .. } | Event::Rejected { .. } => {}
                 Event::Close { connection, .. } => self.disconnect(connection.0),
-                Event::Refused { connection, refusal: Refusal::Memory { .. }, .. } => self.disconnect(connection.0),
+                Event::Refused {
+                    connection, refusal: Refusal::Memory { .. } | Refusal::PatternMemory { .. }, ..
+                } => {
+                    self.disconnect(connection.0);
+                }
                 Event::Refused { refusal: Refusal::NoDurable, .. } => {}
                 Event::Refused { refusal, .. } => panic!("{refusal}"),
             }

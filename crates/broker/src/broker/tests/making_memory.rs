@@ -9,6 +9,8 @@ const PATTERNS: usize = 400;
 /// Connection 1 has many subscriptions to a pattern.
 fn crowded(pattern: &'static str, memory: usize) -> Bench {
     let mut bench = Bench::new(Limits { subscriptions: 1000, outbox: 1 << 20, window: 1 << 20, ..with_memory(memory) });
+    // As if most of them were to names, or had their memory for memberships.
+    bench.broker.shared.most_for_patterns = usize::MAX;
     for number in 0..PATTERNS {
         let subscription = SubscriptionId(number as u32);
         check(&bench.send(1, Command::Subscribe { subscription, pattern: pattern.into(), ack: AckMode::Auto }), &[]);

@@ -1,8 +1,8 @@
 //! Work with all that a pattern matches.
 
-use super::{Case, MANUAL, MANY, NOW, ONE, STEPS, broker, case, command, publish, rest, subscribe_to};
+use super::{Case, MANUAL, MANY, NOW, ONE, STEPS, broker, case, command, connect, publish, rest, subscribe_to};
 use crate::slots::looks;
-use crate::{AckMode, Batch, Broker, Command, ConnectionId};
+use crate::{AckMode, Batch, Broker, Command, ConnectionId, Event, SubscriptionId};
 
 /// Connection 1 subscribes to so many topics.
 fn with_topics(topics: usize) -> Broker {
@@ -115,4 +115,60 @@ fn a_search_in_the_patterns_for_each_of_many_topics_is_part_of_the_work_of_a_cal
     let (few, many) = (rows(10), rows(5_000));
     println!("{few}, {many}");
     assert!(many <= 3 * few, "{few} rows beside 10 patterns, {many} beside 5,000");
+}
+
+#[test]
+fn one_call_looks_at_few_nodes_however_many_patterns_agree_with_a_name_and_what_nothing_matches_is_remembered() {
+    for patterns in [1, 1_000, MANY] {
+        let mut broker = with_distinct_patterns(patterns, "other");
+        let first = looked_at(|| publish(&mut broker, 2, name(0)));
+        // A search ends after some thousand nodes, and the rest of the call goes on with it.
+        assert!(first <= 4 * 4096, "{first} rows beside {patterns}");
+        while broker.poll_timeout() == Some(NOW) {
+            while broker.poll().is_some() {}
+            let next = looked_at(|| broker.handle_timeout(NOW));
+            assert!(next <= 17_000, "{next} rows beside {patterns}");
+        }
+        let again = looked_at(|| publish(&mut broker, 2, name(0)));
+        assert!(again <= 100, "{again} rows beside {patterns} for a name that nothing matched a moment ago");
+        assert_eq!(broker.totals().dropped_no_subscribers, 2);
+        assert_eq!(broker.totals().channels, usize::from(patterns > 1));
+        assert_eq!(broker.totals().memory, broker.audit());
+        // One that comes later finds it.
+        subscribe_to(&mut broker, 2, 0, name(0), AckMode::Auto);
+        publish(&mut broker, 2, name(0));
+        rest(&mut broker);
+        assert_eq!(broker.totals().dropped_no_subscribers, 2);
+    }
+}
+
+#[test]
+fn all_whose_patterns_a_long_search_finds_get_what_is_published_and_those_that_come_and_go_meanwhile() {
+    const PATTERNS: usize = 1_000;
+    for steps in [1, 40, 4096] {
+        let mut broker = with_distinct_patterns(PATTERNS, "*");
+        broker.set_steps_per_call(steps);
+        publish(&mut broker, 2, name(0));
+        // The publisher waits, whoever comes and goes.
+        assert_eq!(broker.totals().paused, 1, "in {steps}");
+        let (first, last) = (SubscriptionId(0), SubscriptionId(PATTERNS as u32 - 1));
+        for subscription in [first, last] {
+            broker.handle(NOW, ConnectionId(1), Command::Unsubscribe { subscription });
+        }
+        connect(&mut broker, 3);
+        // The search comes to its pattern last.
+        subscribe_to(&mut broker, 3, 0, format!("/topic{}/*", "/*".repeat(LEVELS)), AckMode::Auto);
+        let mut given = 0;
+        loop {
+            while let Some(event) = broker.poll() {
+                given += usize::from(matches!(event, Event::Deliver { .. }));
+            }
+            if broker.poll_timeout() != Some(NOW) {
+                break;
+            }
+            broker.handle_timeout(NOW);
+        }
+        assert_eq!((given, broker.totals().paused), (PATTERNS - 2 + 1, 0), "in {steps}");
+        assert_eq!(broker.totals().memory, broker.audit());
+    }
 }
