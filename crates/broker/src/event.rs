@@ -345,6 +345,10 @@ pub enum CloseReason {
     /// Others waited for the memory that a part of its message held, for [`Limits::write_timeout`](crate::Limits).
     #[error("its message was not finished in time, and others waited for the memory (limits: memory, write-timeout)")]
     Unfinished,
+    /// It had left while its last messages waited for room, and a new connection needed its place. The driver hands in what
+    /// it has read of it, and the `Disconnect`: these messages are dropped.
+    #[error("it had left, its last messages found no room, and a new connection needed its place (limit: connections)")]
+    Departed,
     /// The broker ends, and what waited for the connection is written.
     #[error("the broker is shutting down")]
     Drained,

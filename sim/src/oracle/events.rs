@@ -304,6 +304,10 @@ impl Oracle {
                 promise!(others, "{id} was closed for memory that nobody waits for");
                 return Ok(());
             }
+            CloseReason::Departed => {
+                promise!(link.finishing && link.paused_for.is_some(), "{id} was let go though it had not left");
+                return Ok(());
+            }
             CloseReason::Finished => promise!(link.finishing, "{id} did not ask to be finished"),
             CloseReason::Drained => promise!(draining, "{id} was told that the broker ends"),
         }

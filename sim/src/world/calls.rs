@@ -129,7 +129,7 @@ impl World {
             }
             (Event::Recall { .. }, Link::Acker(acker)) => acker.recall(now, delay, rng),
             (Event::Close { reason, .. }, Link::Native(native)) => {
-                let is_abrupt = matches!(reason, CloseReason::Slow | CloseReason::Unfinished);
+                let is_abrupt = matches!(reason, CloseReason::Slow | CloseReason::Unfinished | CloseReason::Departed);
                 let rest = if is_abrupt { Ending::NoRest } else { Ending::Rest(now + LINGER) };
                 native.ending.get_or_insert(rest);
             }

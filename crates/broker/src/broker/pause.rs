@@ -239,6 +239,7 @@ impl Broker {
             }
         }
         self.note_need(slot);
+        self.note_departed(slot);
         self.tell_pause(slot);
     }
 

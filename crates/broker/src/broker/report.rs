@@ -134,7 +134,7 @@ impl Broker {
             dropped: connection.dropped,
             paused: connection.reason.clone(),
             slow: connection.is_slow(now),
-            gone: connection.phase == Phase::Gone,
+            gone: connection.phase == Phase::Gone || connection.is_departed(),
             stalled: connection.stalled,
         }
     }

@@ -1,9 +1,12 @@
 //! When a connection's task has to look again though nothing has come.
 
-use super::Connection;
+use super::ending::Ending;
+use super::{COMMANDS, Connection};
+use crate::handle::CloseMode;
+use crate::slice::Slice;
 use crate::stomp::{Beat, Entry};
 use std::time::Duration;
-use switchboard_broker::Command;
+use switchboard_broker::{CloseReason, Command};
 use tokio::io::Interest;
 use tokio::time::Instant;
 
@@ -53,6 +56,9 @@ impl Connection<'_> {
         let mut interest = Interest::ERROR;
         if reads {
             interest |= Interest::READABLE;
+        } else if !self.has_departed {
+            // Urgent data nobody sends; but also the peer's end is seen so, with unread bytes before it.
+            interest |= Interest::PRIORITY;
         }
         if self.handle.is_blocked() {
             interest |= Interest::WRITABLE;
@@ -104,6 +110,35 @@ impl Connection<'_> {
             *at = now + *gap;
         }
         Some(*at)
+    }
+
+    /// Tells the broker once that a peer that is not read has shut its side down.
+    pub(super) fn note_departure(&mut self, has_departed: bool) {
+        if has_departed && !std::mem::replace(&mut self.has_departed, true) {
+            self.commands.push(Command::Depart);
+        }
+    }
+
+    /// The server wants the connection to end.
+    pub(super) fn end_as(&mut self, mode: &CloseMode) -> Ending {
+        if matches!(mode, CloseMode::Broker(CloseReason::Departed)) {
+            self.hand_over();
+        }
+        Ending::asked_for(self.hub, self.handle, mode)
+    }
+
+    /// Hands in what has been read of a peer that was let go, so that its messages are counted.
+    fn hand_over(&mut self) {
+        loop {
+            if !self.commands.is_empty() {
+                let id = self.handle.id();
+                self.hub.apply(id, &mut self.commands, &mut self.dirty, &Slice::begin());
+            } else if self.session.has_backlog() && self.wrong.is_none() {
+                self.wrong = self.session.resume(COMMANDS, &mut self.commands).err();
+            } else {
+                return;
+            }
+        }
     }
 }
 

@@ -4,6 +4,7 @@ mod attributes;
 mod budget;
 mod dead;
 mod delivery_rules;
+mod departed;
 mod durable;
 mod durable_lists;
 mod durable_names;
