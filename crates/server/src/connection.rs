@@ -27,7 +27,7 @@ use tokio::io::Ready;
 use tokio::sync::Semaphore;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
-use waiting::throw_away;
+use waiting::reserve_nothing;
 use web_socket::WebSocket;
 
 /// Commands that are made of a read at a time. The rest of its bytes waits.
@@ -374,7 +374,7 @@ impl<'a> Connection<'a> {
             self.persistent = persistent;
         }
         if self.hub.is_draining() && self.session.stomp().is_some() {
-            throw_away(commands);
+            reserve_nothing(commands);
         }
         if !commands.is_empty() {
             self.hub.apply(self.handle.id(), commands, &mut self.dirty, slice);

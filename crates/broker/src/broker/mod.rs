@@ -139,8 +139,8 @@ const STEPS: usize = 4096;
 /// [`Limits::read_ahead`] is used up, and the driver then reads nothing of it. If that would keep acks
 /// from being read for which full queues wait, in a ring of consumers that are all paused, the queues
 /// take the messages over their bounds and over their share of memory; so does one with acks that waits
-/// for memory itself. A sixteenth over the memory budget is left for that. While the broker drains, a driver reads on, hands in the acks,
-/// and throws away what is published.
+/// for memory itself. A sixteenth over the memory budget is left for that. While the broker drains, a driver reads on and hands in the
+/// acks; it ends a connection at the first message that it does not hand in, with nothing behind that.
 ///
 /// **Determinism.** The same calls give the same events.
 #[derive(Debug)]

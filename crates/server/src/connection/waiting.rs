@@ -4,7 +4,7 @@ use super::ending::Ending;
 use super::{COMMANDS, Connection};
 use crate::handle::CloseMode;
 use crate::slice::Slice;
-use crate::stomp::{Beat, Entry};
+use crate::stomp::{self, Beat, Entry};
 use std::time::Duration;
 use switchboard_broker::{CloseReason, Command};
 use tokio::io::Interest;
@@ -43,12 +43,18 @@ impl Connection<'_> {
     /// Returns true if more is read of the peer. While the server drains, acks are read to the end, also those of a paused connection:
     /// they may be all that others wait for.
     pub(super) fn reads(&mut self) -> bool {
-        if self.hub.is_draining() { self.session.stomp().is_some() } else { !self.handle.is_paused() }
+        if self.hub.is_draining() { self.drains() } else { !self.handle.is_paused() }
     }
 
     /// Returns true if what has been read is carried out. While the server drains, that of a peer with acks is, as it is read.
     pub(super) fn resumes(&mut self) -> bool {
-        !self.handle.is_paused() || self.hub.is_draining() && self.session.stomp().is_some()
+        !self.handle.is_paused() || self.hub.is_draining() && self.drains()
+    }
+
+    /// The server drains. Returns true if the peer may ack: what it sends from now on is refused.
+    fn drains(&mut self) -> bool {
+        let session = self.session.stomp();
+        session.map(stomp::Session::refuse_sends).is_some()
     }
 
     pub(super) fn interest(&self, reads: bool) -> Interest {
@@ -142,15 +148,11 @@ impl Connection<'_> {
     }
 }
 
-/// Removes what a peer publishes while the server drains: nobody is told that it was carried out.
-pub(super) fn throw_away(commands: &mut Vec<Command>) {
-    commands.retain_mut(|command| match command {
-        Command::Publish { .. } | Command::PublishWithReceipt { .. } | Command::Receipt { .. } => false,
-        Command::Reserve { bytes, whole } => {
-            // A message that is thrown away needs no memory, and waits for none.
+/// Reserves nothing for what comes while the server drains: a message that is refused needs no memory, and waits for none.
+pub(super) fn reserve_nothing(commands: &mut [Command]) {
+    for command in commands {
+        if let Command::Reserve { bytes, whole } = command {
             (*bytes, *whole) = (0, 0);
-            true
         }
-        _ => true,
-    });
+    }
 }
