@@ -77,6 +77,14 @@ pub enum Event {
         /// The last tag, inclusive.
         last: DeliveryTag,
     },
+    /// The queue of a subscription has ended, as a durable subscription that another connection has ended, and with it the
+    /// subscription. Nothing more comes by it; acks of what has come may.
+    Ended {
+        /// The connection that had it.
+        connection: ConnectionId,
+        /// Which of its subscriptions.
+        subscription: SubscriptionId,
+    },
     /// A command was not carried out.
     Refused {
         /// The connection that sent it.

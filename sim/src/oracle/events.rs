@@ -82,7 +82,7 @@ impl Oracle {
                 self.check_receipt(connection.0, receipt, Some(rejected), *bytes)?;
             }
             // The books knew of it before anything was taken in.
-            Event::Rejected { .. } | Event::Moved { .. } => {}
+            Event::Rejected { .. } | Event::Moved { .. } | Event::Ended { .. } => {}
             Event::Lapsed { connection, subscription, first, last } => {
                 self.lapsed(connection.0, subscription.0, first.0..=last.0)?;
             }

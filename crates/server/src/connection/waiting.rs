@@ -48,7 +48,7 @@ impl Connection<'_> {
 
     /// Returns true if what has been read is carried out. While the server drains, that of a peer with acks is, as it is read.
     pub(super) fn resumes(&mut self) -> bool {
-        !self.handle.is_paused() || self.hub.is_draining() && self.drains()
+        self.hub.is_draining() && self.drains() || !self.handle.is_paused()
     }
 
     /// The server drains. Returns true if the peer may ack: what it sends from now on is refused.
