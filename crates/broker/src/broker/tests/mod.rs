@@ -1,3 +1,4 @@
+mod ack_passes;
 mod ack_timeout;
 mod acks;
 mod attributes;
