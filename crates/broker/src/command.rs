@@ -165,6 +165,9 @@ pub enum Command {
     /// The peer sends nothing more. What waits for it is still delivered, then the connection
     /// closes.
     Finish,
+    /// The peer of a connection that is not read has shut its side down: once what has come is read, it sends nothing more.
+    /// While it waits for room it may be let go for a new connection.
+    Depart,
     /// The connection is gone.
     Disconnect,
 }

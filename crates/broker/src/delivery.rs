@@ -139,6 +139,8 @@ pub(crate) enum Return {
     Tried,
     /// It has tried them, and they are to wait before another does.
     Failed,
+    /// As `Failed`, at their ack time-out: it may have them still.
+    Lapsed,
     /// They are not to be tried again.
     Rejected,
 }

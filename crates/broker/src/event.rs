@@ -77,6 +77,14 @@ pub enum Event {
         /// The last tag, inclusive.
         last: DeliveryTag,
     },
+    /// The queue of a subscription has ended, as a durable subscription that another connection has ended, and with it the
+    /// subscription. Nothing more comes by it; acks of what has come may.
+    Ended {
+        /// The connection that had it.
+        connection: ConnectionId,
+        /// Which of its subscriptions.
+        subscription: SubscriptionId,
+    },
     /// A command was not carried out.
     Refused {
         /// The connection that sent it.
@@ -358,6 +366,10 @@ pub enum CloseReason {
     /// Others waited for the memory that a part of its message held, for [`Limits::write_timeout`](crate::Limits).
     #[error("its message was not finished in time, and others waited for the memory (limits: memory, write-timeout)")]
     Unfinished,
+    /// It had left while its last messages waited for room, and a new connection needed its place. The driver hands in what
+    /// it has read of it, and the `Disconnect`: these messages are dropped.
+    #[error("it had left, its last messages found no room, and a new connection needed its place (limit: connections)")]
+    Departed,
     /// The broker ends, and what waited for the connection is written.
     #[error("the broker is shutting down")]
     Drained,

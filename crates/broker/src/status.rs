@@ -106,8 +106,8 @@ pub struct Totals {
     pub dropped_slow: u64,
     /// Messages dropped because a topic had no subscriber.
     pub dropped_no_subscribers: u64,
-    /// Messages that still waited for room when their publisher left, and there was no memory for
-    /// them.
+    /// Messages that still waited for room when their publisher left, and there was no memory for them, or that waited when
+    /// another connection needed its place.
     pub dropped_publisher_gone: u64,
     /// Messages that went back to their queues.
     pub requeued: u64,
@@ -192,7 +192,8 @@ pub struct ConnectionStatus {
     pub paused: Option<PauseReason>,
     /// Whether it lately needed longer than its grace period for making room.
     pub slow: bool,
-    /// Whether it has left, and only its last messages still wait for room.
+    /// Whether it has left, and only its last messages still wait for room. One whose peer has shut its side down is still
+    /// there, and counts for the connections until another needs its place.
     pub gone: bool,
     /// Messages that it has sent and that wait for room.
     pub pending: usize,

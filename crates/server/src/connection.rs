@@ -27,7 +27,7 @@ use tokio::io::Ready;
 use tokio::sync::Semaphore;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
-use waiting::throw_away;
+use waiting::reserve_nothing;
 use web_socket::WebSocket;
 
 /// Commands that are made of a read at a time. The rest of its bytes waits.
@@ -125,6 +125,8 @@ struct Connection<'a> {
     is_consumer: bool,
     /// Persistent messages that are counted. At the first it is logged that nothing is stored.
     persistent: u64,
+    /// The peer was seen to have shut its side down while it was not read.
+    has_departed: bool,
     /// When to ask the kernel again what was acknowledged, and how long to wait after that.
     asks: Option<(Instant, Duration)>,
 }
@@ -147,6 +149,7 @@ impl<'a> Connection<'a> {
             was_read: true,
             is_consumer: false,
             persistent: 0,
+            has_departed: false,
             asks: None,
         }
     }
@@ -169,7 +172,7 @@ impl<'a> Connection<'a> {
                 return Ending::Gone;
             }
             if let Some(mode) = handle.closing().filter(|mode| !more || Ending::is_abrupt(mode)) {
-                return Ending::asked_for(hub, handle, &mode);
+                return self.end_as(&mode);
             }
             if more || Slice::after(self.spent).is_over() {
                 yield_now().await;
@@ -224,6 +227,7 @@ impl<'a> Connection<'a> {
             if ready.as_ref().is_ok_and(|ready| ready.is_writable()) && handle.owes_sign() {
                 self.commands.push(Command::Credit { bytes: 0 });
             }
+            self.note_departure(ready.as_ref().is_ok_and(|ready| !reads && !finished && ready.is_read_closed()));
             match ready {
                 // Input that came in time counts, though no task had time to read it.
                 Ok(ready) if reads && (late || ready.is_readable() || ready.is_read_closed()) => {}
@@ -370,7 +374,7 @@ impl<'a> Connection<'a> {
             self.persistent = persistent;
         }
         if self.hub.is_draining() && self.session.stomp().is_some() {
-            throw_away(commands);
+            reserve_nothing(commands);
         }
         if !commands.is_empty() {
             self.hub.apply(self.handle.id(), commands, &mut self.dirty, slice);

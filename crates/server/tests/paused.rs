@@ -8,6 +8,7 @@ use std::time::Duration;
 use switchboard_broker::Limits;
 use switchboard_server::{Settings, Shutdown};
 use switchboard_wire::stomp::Version;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
@@ -72,4 +73,40 @@ async fn acks_of_a_paused_connection_are_read_while_the_server_drains() {
     // The ack is not read before the server drains.
     client.send(&format!("ACK\nid:{id}\n\n\0")).await;
     assert_eq!(server.stop().await, Shutdown { undelivered: 2, aborted: 0 });
+}
+
+#[tokio::test]
+async fn publishers_that_left_while_their_queue_is_full_keep_no_consumer_out() {
+    let limits = Limits { queue_messages: 1, connections: 4, ..Limits::default() };
+    let server = Running::start_with(Settings { limits, ..Settings::default() }).await;
+    // Each way to leave: closed, with a DISCONNECT, half-closed.
+    let (mut half_closed, mut ended) = (Vec::new(), Vec::new());
+    for number in 0..12 {
+        let mut client = StompClient::connect(&server, Version::V1_2).await;
+        let sends = format!("SEND\ndestination:/queue/a\n\n{number}\0").repeat(2);
+        match number % 3 {
+            0 => {
+                client.send(&sends).await;
+                drop(client);
+            }
+            1 => {
+                client.send(&format!("{sends}DISCONNECT\nreceipt:1\n\n\0")).await;
+                ended.push(client);
+            }
+            _ => {
+                client.send(&sends).await;
+                client.socket.shutdown().await.unwrap();
+                half_closed.push(client);
+            }
+        }
+        let gone = (number + 1).min(3);
+        until_status(&server, |status| status.matches("\"gone\":true").count() >= gone).await;
+    }
+    let mut consumer = StompClient::connect(&server, Version::V1_2).await;
+    consumer.send("SUBSCRIBE\nid:1\ndestination:/queue/a\n\n\0").await;
+    assert_eq!(consumer.receive().await.body, b"0");
+    // The first of those that let go heard why.
+    let error = half_closed[0].receive().await;
+    assert!(error.header("message").contains("limit: connections"), "{error:?}");
+    until_status(&server, |status| !status.contains("\"dropped_publisher_gone\":0")).await;
 }

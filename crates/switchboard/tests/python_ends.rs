@@ -63,7 +63,7 @@ fn a_drain_ends_at_its_limit_and_says_who_is_cut() {
     broker.program.signal("-INT");
     assert_eq!(broker.program.end().code(), Some(0));
     broker.log.find(&["Messages left in queues, which are lost: "]);
-    broker.log.find(&["Connections that did not read their queued messages in time: 1."]);
+    broker.log.find(&["Connections that had not read or acked all their messages in time: 1."]);
     broker.log.find(&["Stopped."]);
     drop(stalled);
 }

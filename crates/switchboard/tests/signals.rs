@@ -107,7 +107,7 @@ fn two_signals_at_once_are_one_wish() {
     broker.program.signal("-TERM");
     broker.program.signal("-INT");
     assert_eq!(broker.program.end().code(), Some(0), "the drain was cut off");
-    broker.log.find(&["Connections that did not read their queued messages in time: 1."]);
+    broker.log.find(&["Connections that had not read or acked all their messages in time: 1."]);
     broker.log.find(&["Stopped."]);
 }
 

@@ -19,6 +19,33 @@ impl Oracle {
         }
     }
 
+    /// A message came back at its ack time-out: the only consumer of a queue that has no others is the last of those that
+    /// asked from now on.
+    pub(super) fn pass_claim_on(&mut self, id: u64, subscription: u32) {
+        let link = &self.links[&id];
+        let has_others = link.tags.values().any(|owed| owed.subscription == subscription);
+        let Some(sub) = link.subs.get(&subscription).filter(|sub| sub.active && sub.claim.is_some() && !has_others)
+        else {
+            return;
+        };
+        let pattern = sub.pattern.clone();
+        let Some((name, books)) = self.channels.iter().find(|(name, _)| name.as_bytes() == &pattern[..]) else {
+            return;
+        };
+        let (name, rotation) = (*name, books.rotation.clone());
+        let asked = rotation.iter().filter(|(id, sub)| self.links[id].subs[sub].claim.is_some()).count();
+        if asked < 2 || self.only_consumer(name) != Some((id, subscription)) {
+            return;
+        }
+        self.claims += 1;
+        let claim = Some((self.claims, self.step));
+        if let Some(sub) = self.link(id).subs.get_mut(&subscription) {
+            sub.claim = claim;
+        }
+        let step = self.step;
+        self.channels.entry(name).or_default().claimed_in = step;
+    }
+
     /// The only consumer of a queue, if there is one.
     fn only_consumer(&self, name: &str) -> Option<(u64, u32)> {
         let consumers = self.channels.get(name)?.rotation.iter();

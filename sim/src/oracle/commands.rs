@@ -74,7 +74,7 @@ impl Oracle {
             Command::Disconnect => self.disconnect(id),
             Command::TransportAck { bytes } => self.acknowledged(id, *bytes),
             // Nobody says these here.
-            Command::Connect { .. } => {}
+            Command::Connect { .. } | Command::Depart => {}
         }
         Ok(())
     }

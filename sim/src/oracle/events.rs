@@ -86,7 +86,7 @@ impl Oracle {
                 self.check_receipt(connection.0, receipt, Some(rejected), *bytes)?;
             }
             // The books knew of it before anything was taken in.
-            Event::Rejected { .. } | Event::Moved { .. } => {}
+            Event::Rejected { .. } | Event::Moved { .. } | Event::Ended { .. } => {}
             Event::Lapsed { connection, subscription, first, last } => {
                 self.lapsed(connection.0, subscription.0, first.0..=last.0)?;
             }
@@ -306,6 +306,10 @@ impl Oracle {
                 promise!(link.reserve > 0, "{id} was closed for a message of which it had no part");
                 let others = self.links.iter().any(|(other, link)| *other != id && !link.gone && link.paused);
                 promise!(others, "{id} was closed for memory that nobody waits for");
+                return Ok(());
+            }
+            CloseReason::Departed => {
+                promise!(link.finishing && link.paused_for.is_some(), "{id} was let go though it had not left");
                 return Ok(());
             }
             CloseReason::Finished => promise!(link.finishing, "{id} did not ask to be finished"),

@@ -82,6 +82,15 @@ impl Oracle {
         link.stalled || link.bars(subscription) || self.stalled.contains(&id)
     }
 
+    /// A message of a group was not acked in time: the group is free once its consumer has none of it any more.
+    pub(super) fn lapse_group(&mut self, message: usize, holder: (u64, u32)) {
+        let Some(group) = self.group_of(message).filter(|group| self.holders.get(group) == Some(&holder)) else {
+            return;
+        };
+        self.holders.remove(&group);
+        self.lost_holders.insert(group, holder);
+    }
+
     /// Groups end with their last message, and one that takes no byte loses its own.
     pub(super) fn end_groups(&mut self) {
         if self.holders.is_empty() {

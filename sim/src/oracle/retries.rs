@@ -49,8 +49,10 @@ impl Oracle {
                 now.since(at)
             );
             self.counts.lapsed += 1;
+            self.lapse_group(message, (id, subscription));
             self.nacked(id, message, true);
         }
+        self.pass_claim_on(id, subscription);
         Ok(())
     }
 

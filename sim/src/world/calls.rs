@@ -99,7 +99,7 @@ impl World {
             Event::Refused { connection, .. } | Event::Recall { connection } => connection.0,
             Event::Close { connection, .. } | Event::Slow { connection } => connection.0,
             Event::Rejected { connection, .. } | Event::Unconfirmed { connection, .. } => connection.0,
-            Event::Lapsed { connection, .. } => connection.0,
+            Event::Lapsed { connection, .. } | Event::Ended { connection, .. } => connection.0,
             // Nobody waits for it.
             Event::Moved { .. } => return Ok(()),
         };
@@ -129,13 +129,13 @@ impl World {
             }
             (Event::Recall { .. }, Link::Acker(acker)) => acker.recall(now, delay, rng),
             (Event::Close { reason, .. }, Link::Native(native)) => {
-                let is_abrupt = matches!(reason, CloseReason::Slow | CloseReason::Unfinished);
+                let is_abrupt = matches!(reason, CloseReason::Slow | CloseReason::Unfinished | CloseReason::Departed);
                 let rest = if is_abrupt { Ending::NoRest } else { Ending::Rest(now + LINGER) };
                 native.ending.get_or_insert(rest);
             }
             (Event::Close { .. }, Link::Acker(acker)) => acker.closing = true,
             // It hears that its ack is refused.
-            (Event::Lapsed { .. }, _) => {}
+            (Event::Lapsed { .. } | Event::Ended { .. }, _) => {}
             (Event::Receipt { batch, .. }, Link::Acker(acker)) => {
                 acker.get_receipt(now, batch.len(), batch.bytes(), delay, rng);
             }
@@ -184,6 +184,7 @@ impl World {
             Event::Recall { .. } => "recall".into(),
             Event::Slow { .. } => "slow".into(),
             Event::Lapsed { .. } => "lapsed".into(),
+            Event::Ended { .. } => "ended".into(),
             Event::Rejected { .. } => "rejected".into(),
             Event::Unconfirmed { .. } => "unconfirmed".into(),
             Event::Moved { .. } => "moved".into(),

@@ -152,7 +152,7 @@ impl Broker {
         self.connections.edit(slot);
         self.spend(pieces.len());
         self.return_pieces(source, pieces, how);
-        if how == Return::Failed && are_of_group {
+        if matches!(how, Return::Failed | Return::Lapsed) && are_of_group {
             self.hold_back(slot);
         }
     }
@@ -225,13 +225,14 @@ impl Broker {
             let member = lease.member;
             // Messages that were recalled and not handed out again are not the consumer's.
             let (next, end) = (lease.first_unsettled(), lease.end_tag().min(handed_tag));
-            let mut settling = Settling { next, last: end - 1, unknown: None, returns: Some(Return::Failed) };
+            let mut settling = Settling { next, last: end - 1, unknown: None, returns: Some(Return::Lapsed) };
             if next < end {
                 let (first, last) = (DeliveryTag(next), DeliveryTag(end - 1));
                 let subscription = self.members[member].id;
                 connection.has_lapsed |= connection.ack_clock.is_over(self.now);
                 self.events.push_back(Event::Lapsed { connection: id, subscription, first, last });
                 self.settle_next(slot, &mut settling);
+                self.pass_claim_on(member);
             }
             if !self.spend(4) {
                 break;

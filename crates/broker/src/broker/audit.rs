@@ -81,7 +81,7 @@ impl Broker {
             assert_eq!(messages, connection.pending_messages, "messages that it sent");
             pending += messages;
             paused += usize::from(connection.blocked.is_some());
-            paused_gone += usize::from(is_gone && connection.blocked.is_some());
+            paused_gone += usize::from(connection.is_gone() && connection.blocked.is_some());
             arriving += usize::from(connection.is_arriving());
             needs += usize::from(connection.need.is_some());
             let unacked: u32 = connection.leases.iter().map(Lease::left).sum();

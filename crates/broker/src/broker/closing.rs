@@ -9,7 +9,9 @@ use crate::{CloseReason, Event, cost};
 impl Broker {
     pub(super) fn disconnect(&mut self, slot: ConnectionSlot) {
         // A publisher that comes, fills a queue and leaves, again and again, must not fill all memory.
-        let no_room = self.budget.free() == 0 || self.gone >= self.limits.connections;
+        let is_let_go = std::mem::take(&mut self.connections.edit(slot).is_let_go);
+        self.let_go -= usize::from(is_let_go);
+        let no_room = is_let_go || self.budget.free() == 0 || self.gone >= self.limits.connections;
         self.abandon_outbox(slot);
         self.note_gone(slot);
         let connection = self.connections.edit(slot);
@@ -18,6 +20,8 @@ impl Broker {
         connection.wakes_all = true;
         (connection.stalled, connection.recalling, connection.has_lapsed) = (false, false, false);
         let (reserved, id) = (connection.reserved, connection.id);
+        self.note_departed(slot);
+        let connection = self.connections.edit(slot);
         let receipts = std::mem::take(&mut connection.receipts);
         if let Some(time) = connection.expiry_timer.take() {
             self.timers.remove(&(time, Timer::Expiry(id)));
@@ -88,7 +92,49 @@ impl Broker {
         if !connection.is_closing() {
             connection.phase = Phase::Closing;
             self.events.push_back(Event::Close { connection: connection.id, reason });
+            self.note_departed(slot);
         }
+    }
+
+    /// The peer of a connection sends nothing more, whatever of it is not read.
+    pub(super) fn depart(&mut self, slot: ConnectionSlot) {
+        self.connections.edit(slot).departed.get_or_insert(self.now);
+        self.note_departed(slot);
+    }
+
+    /// Files a connection that has left and waits for room, or takes it out.
+    pub(super) fn note_departed(&mut self, slot: ConnectionSlot) {
+        let row = &self.connections[slot];
+        let Some(since) = row.departed else { return };
+        if !row.is_departed() {
+            self.leave_departed(slot);
+        } else if self.departed.insert((since, row.id)) {
+            self.note_gone(slot);
+        }
+    }
+
+    /// Takes a connection out of those that have left and wait for room.
+    pub(super) fn leave_departed(&mut self, slot: ConnectionSlot) {
+        let row = &self.connections[slot];
+        if row.departed.is_some_and(|since| self.departed.remove(&(since, row.id))) {
+            self.paused_gone -= 1;
+            if let Some(channel) = row.paused_on {
+                // It is only listed so: nothing follows.
+                self.channels.quietly().row(channel).gone_publishers -= 1;
+            }
+        }
+    }
+
+    /// Closes the connection that has left first and waits for room still: what lets memory drain must find a place.
+    /// Returns false if there is none.
+    pub(super) fn let_departed_go(&mut self) -> bool {
+        let oldest = self.departed.first().and_then(|(_, id)| self.ids.get(id).copied());
+        if let Some(slot) = oldest {
+            self.connections.edit(slot).is_let_go = true;
+            self.let_go += 1;
+            self.close(slot, CloseReason::Departed);
+        }
+        oldest.is_some()
     }
 
     /// Closes all that are done, some a step, while the broker drains.

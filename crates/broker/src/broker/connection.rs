@@ -132,6 +132,10 @@ pub(super) struct Connection {
     /// The driver was asked not to read it.
     pub(super) is_told: bool,
     pub(super) blocked: Option<Blocked>,
+    /// When its peer said that it sends nothing more.
+    pub(super) departed: Option<Time>,
+    /// It is closed for another to come.
+    pub(super) is_let_go: bool,
     /// It may be part of a knot, which is to be looked at again.
     pub(super) untangles: bool,
     pub(super) reason: Option<PauseReason>,
@@ -316,6 +320,16 @@ impl Connection {
             || !self.settling.is_empty()
             || !self.retained.is_empty()
             || self.slow_until > Time::ZERO
+    }
+
+    /// Whether it has left, and waits for room for its last messages.
+    pub(super) fn is_departed(&self) -> bool {
+        self.departed.is_some() && self.blocked.is_some() && !self.is_closing()
+    }
+
+    /// Whether its peer is gone: of what it sent, messages may wait for room.
+    pub(super) fn is_gone(&self) -> bool {
+        self.phase == Phase::Gone || self.is_departed()
     }
 
     /// Whether something is still to be taken back from it.

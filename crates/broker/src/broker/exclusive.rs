@@ -66,6 +66,26 @@ impl Broker {
         }
     }
 
+    /// A message came back at its ack time-out. The only consumer of a queue that has no other messages lets the next that asked
+    /// take over, behind all of which it is from now on: whoever does not ack would get the same messages until they are dead letters.
+    pub(super) fn pass_claim_on(&mut self, member: MemberSlot) {
+        // One that has left is removed with the last that it had.
+        let Some(row) = self.members.get(member) else { return };
+        let channel = &self.channels[row.channel];
+        if row.has_left || channel.claims.len() < 2 || channel.only_consumer() != Some(member) {
+            return;
+        }
+        let (slot, subscription) = (row.channel, row.subscription);
+        let row = &self.subscriptions[subscription];
+        // A claim on several queues is one: it passes all of them on, or none.
+        let Some(claim) = row.claim.filter(|_| row.unacked == 0 && !row.by_pattern && !row.is_ended) else { return };
+        self.born += 1;
+        self.subscriptions.row(subscription).claim = Some(self.born);
+        self.channels.edit(slot).claims.remove(&claim);
+        self.channels.edit(slot).claims.insert(self.born, member);
+        self.admit_anew(slot);
+    }
+
     /// A member leaves its queue.
     pub(super) fn give_up_claim(&mut self, channel: ChannelSlot, member: MemberSlot, claim: u64) {
         let before = self.channels[channel].only_consumer();

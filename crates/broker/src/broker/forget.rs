@@ -1,9 +1,11 @@
 //! Channels that are forgotten: since nothing is in them and nobody names them, or since they have ended.
 
 use super::channel::Channel;
+use super::member::Member;
 use super::{Broker, shrink};
+use crate::Event;
 use crate::list::Link;
-use crate::slots::ChannelSlot;
+use crate::slots::{ChannelSlot, MemberSlot};
 
 /// Limit on empty channels that are remembered only because a pattern matches them.
 pub(super) const UNUSED: usize = 1024;
@@ -113,6 +115,20 @@ impl Broker {
         self.totals.dropped_ended += dropped as u64;
     }
 
+    /// A member leaves a queue that has ended, and with it its subscription, if that is to this queue alone: its connection may
+    /// subscribe so again.
+    fn leave_ended(&mut self, member: MemberSlot) {
+        let Member { subscription, connection, id, .. } = self.members[member];
+        let row = &self.subscriptions[subscription];
+        let ends = !row.by_pattern && !row.is_ended && !self.connections[connection].has_left();
+        self.leave_member(member, false);
+        if ends {
+            self.unsubscribe(connection, id);
+            let connection = self.connections[connection].id;
+            self.events.push_back(Event::Ended { connection, subscription: id });
+        }
+    }
+
     /// Goes on with taking down a channel that nobody finds any more, until nothing refers to it.
     pub(super) fn take_down(&mut self, slot: ChannelSlot) {
         if !self.channels[slot].backlog.is_empty() {
@@ -128,7 +144,7 @@ impl Broker {
                 self.channels.edit(slot);
                 return;
             }
-            self.leave_member(member, false);
+            self.leave_ended(member);
         }
         if !self.channels[slot].is_idle() {
             // Each reason that ends marks it again.

@@ -1,8 +1,8 @@
 //! Message groups: the messages of one go to one consumer, in order, and others flow past them.
 //!
 //! A group is bound to the consumer that gets its first message, and stays with it as long as one of its messages waits or
-//! is not done. A consumer that leaves, is excluded by another, or takes nothing, loses the groups of which messages wait: each
-//! is free once nothing of it is with that consumer any more, so that two never have messages of one at once.
+//! is not done. A consumer that leaves, is excluded by another, or takes nothing, loses the groups of which messages wait, and
+//! one that does not ack a message in time its group: each is free once nothing of it is with that consumer any more, so that two never have messages of one at once.
 
 use super::Broker;
 use super::dispatch::Lane;
@@ -146,6 +146,16 @@ impl Broker {
             self.unref(member, 1);
         }
         self.channels.edit(slot).backlog.file(group, filing);
+    }
+
+    /// The consumer of a group has not acked a message of it in time: the next that has room gets the group, once nothing of it
+    /// is with that consumer any more.
+    pub(super) fn unbind_group(&mut self, slot: ChannelSlot, group: GroupSlot) {
+        let bound = self.group(slot, group).and_then(|row| row.member.take());
+        if let Some(member) = bound {
+            self.unref(member, 1);
+            self.file_group(slot, group);
+        }
     }
 
     /// As [`Broker::file_group`], of messages that wait from now on. The first of all groups may be bound, and nothing else wait.

@@ -257,6 +257,9 @@ impl Broker {
         for Piece { batch, first, step } in pieces {
             let allocation = self.budget.retain(source.allocation);
             let group = self.take_from_consumer(channel, batch.attributes(), batch.len());
+            if let Some(group) = group.filter(|_| how == Return::Lapsed) {
+                self.unbind_group(channel, group);
+            }
             self.take_back(channel, Segment { batch, allocation, tries: source.tries, first, step, group }, how);
         }
     }

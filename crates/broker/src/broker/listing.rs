@@ -2,7 +2,6 @@
 
 use super::Broker;
 use super::channel::Channel;
-use super::connection::Phase;
 use super::report::page;
 use crate::batch::{PREFIX, size_at};
 use crate::list::List;
@@ -90,7 +89,7 @@ impl Broker {
         for _ in 0..LOOKED_AT {
             let slot = next?;
             let row = &self.connections[slot];
-            if row.phase != Phase::Gone {
+            if !row.is_gone() {
                 return Some(slot);
             }
             next = row.wait.next;

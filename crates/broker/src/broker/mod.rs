@@ -131,7 +131,7 @@ const STEPS: usize = 4096;
 ///
 /// **A connection's life.** `Connect`, then any commands, then `Disconnect`, after which its id is
 /// never used again; commands for an unknown id do nothing. [`Event::Close`] asks for the
-/// `Disconnect`. Before it the driver hands in its last `Credit` (and `TransportAck`): what is not
+/// `Disconnect`. `Depart` says that the peer of a connection that is not read will send nothing more. Before it the driver hands in its last `Credit` (and `TransportAck`): what is not
 /// counted as written, or acknowledged, goes back to its queue.
 ///
 /// **Pausing.** Between [`Event::Pause`] and [`Event::Resume`] a driver should hand in nothing that a
@@ -142,8 +142,8 @@ const STEPS: usize = 4096;
 /// [`Limits::read_ahead`] is used up, and the driver then reads nothing of it. If that would keep acks
 /// from being read for which full queues wait, in a ring of consumers that are all paused, the queues
 /// take the messages over their bounds and over their share of memory; so does one with acks that waits
-/// for memory itself. A sixteenth over the memory budget is left for that. While the broker drains, a driver reads on, hands in the acks,
-/// and throws away what is published.
+/// for memory itself. A sixteenth over the memory budget is left for that. While the broker drains, a driver reads on and hands in the
+/// acks; it ends a connection at the first message that it does not hand in, with nothing behind that.
 ///
 /// **Determinism.** The same calls give the same events.
 #[derive(Debug)]
@@ -225,6 +225,10 @@ pub struct Broker {
     owed: usize,
     /// Connections that have left and are not yet removed.
     gone: usize,
+    /// Connections that are there, have left, and wait for room for their last messages, the oldest departure first.
+    departed: BTreeSet<(Time, ConnectionId)>,
+    /// Connections that are being closed for others to come.
+    let_go: usize,
     /// Connections that are paused, slow or stalled.
     troubled: BTreeSet<ConnectionSlot>,
     subscription_count: usize,
@@ -299,6 +303,7 @@ impl Broker {
             Command::TransportAck { bytes } => self.transport_ack(slot, bytes),
             Command::Recalled { kept } => self.recalled(slot, kept),
             Command::Finish => self.finish(slot),
+            Command::Depart => self.depart(slot),
             Command::Disconnect => self.disconnect(slot),
         }
         self.run_effects();

@@ -69,6 +69,8 @@ impl Broker {
             stuck: 0,
             owed: 0,
             gone: 0,
+            departed: BTreeSet::new(),
+            let_go: 0,
             troubled: BTreeSet::new(),
             subscription_count: 0,
             lasting_charge: 0,

@@ -199,6 +199,7 @@ impl Broker {
 
     /// Puts a connection among those that wait for something, or lets it go on.
     fn set_blocked(&mut self, slot: ConnectionSlot, now: Option<(Blocked, PauseReason, Option<ChannelSlot>)>) {
+        self.leave_departed(slot);
         let connection = self.connections.edit(slot);
         let is_gone = connection.phase == Phase::Gone;
         let before = connection.blocked;
@@ -241,6 +242,7 @@ impl Broker {
             }
         }
         self.note_need(slot);
+        self.note_departed(slot);
         self.tell_pause(slot);
     }
 
@@ -249,7 +251,7 @@ impl Broker {
         let row = &self.connections[slot];
         self.paused_gone += usize::from(row.blocked.is_some());
         if let Some(channel) = row.paused_on {
-            self.channels.edit(channel).gone_publishers += 1;
+            self.channels.quietly().row(channel).gone_publishers += 1;
         }
     }
 

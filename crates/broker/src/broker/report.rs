@@ -1,7 +1,6 @@
 //! The operator's view.
 
 use super::Broker;
-use super::connection::Phase;
 use super::load::classes_of;
 use crate::slots::{ChannelSlot, ConnectionSlot, Key};
 use crate::status::{ChannelStatus, ConnectionStatus, Page, Status, StatusQuery, Totals};
@@ -27,7 +26,7 @@ impl Broker {
     pub fn totals(&self) -> Totals {
         Totals {
             channels: self.channels.len(),
-            connections: self.ids.len(),
+            connections: self.ids.len() - self.departed.len(),
             subscriptions: self.subscription_count,
             paused: self.paused - self.paused_gone,
             gone: self.paused_gone,
@@ -143,7 +142,7 @@ impl Broker {
             dropped: connection.dropped,
             paused: connection.reason.clone(),
             slow: connection.is_slow(now),
-            gone: connection.phase == Phase::Gone,
+            gone: connection.is_gone(),
             pending: connection.pending_messages,
             stalled: connection.stalled,
         }

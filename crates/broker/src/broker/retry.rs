@@ -26,7 +26,7 @@ impl Broker {
         segment.tries = match how {
             Return::Unseen => segment.tries,
             Return::Seen => segment.tries.seen(),
-            Return::Tried | Return::Failed | Return::Rejected => segment.tries.tried(),
+            Return::Tried | Return::Failed | Return::Lapsed | Return::Rejected => segment.tries.tried(),
         };
         if how == Return::Unseen {
             return self.requeue(slot, segment);

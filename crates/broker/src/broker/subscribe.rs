@@ -306,6 +306,7 @@ impl Broker {
             // No ack comes any more for what subscriptions left that have ended.
             connection.wanted = connection.wanted.max(Sweep::Ended);
         }
+        self.depart(slot);
         self.leave_all(slot);
     }
 

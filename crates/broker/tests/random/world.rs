@@ -120,7 +120,11 @@ impl World {
                     let written = Command::ReceiptsWritten { receipts: receipt.len(), bytes };
                     self.broker.handle(self.now, connection, written);
                 }
-                Event::Slow { .. } | Event::Lapsed { .. } | Event::Moved { .. } | Event::Rejected { .. } => {}
+                Event::Slow { .. }
+                | Event::Ended { .. }
+                | Event::Lapsed { .. }
+                | Event::Moved { .. }
+                | Event::Rejected { .. } => {}
                 Event::Close { connection, .. } => self.disconnect(connection.0),
                 Event::Refused {
                     connection, refusal: Refusal::Memory { .. } | Refusal::PatternMemory { .. }, ..

@@ -38,7 +38,9 @@ impl Ending {
     /// Whether what the peer has sent already is not even carried out.
     pub(super) fn is_abrupt(mode: &CloseMode) -> bool {
         match mode {
-            CloseMode::Broker(reason) => matches!(reason, CloseReason::Slow | CloseReason::Unfinished),
+            CloseMode::Broker(reason) => {
+                matches!(reason, CloseReason::Slow | CloseReason::Unfinished | CloseReason::Departed)
+            }
             CloseMode::Refused(..) | CloseMode::Kicked | CloseMode::Evicted | CloseMode::Vanished => true,
         }
     }
@@ -53,6 +55,17 @@ impl Ending {
             CloseMode::Broker(reason @ (CloseReason::Slow | CloseReason::Unfinished)) => {
                 log!(hub, handle, Slow, warn, "closed: {reason}");
                 Ending::told(handle, reason.to_string(), Ending::NoRest)
+            }
+            CloseMode::Broker(reason @ CloseReason::Departed) => {
+                let unread = handle.socket().unread().map_or(0, |unread| unread.bytes);
+                log!(
+                    hub,
+                    handle,
+                    Limit,
+                    warn,
+                    "closed: {reason}; they are dropped, and {unread} unread bytes with them"
+                );
+                Ending::told(handle, reason.to_string(), Ending::Gone)
             }
             CloseMode::Refused(refusal, channel) => {
                 match channel {

@@ -1,9 +1,12 @@
 //! When a connection's task has to look again though nothing has come.
 
-use super::Connection;
-use crate::stomp::{Beat, Entry};
+use super::ending::Ending;
+use super::{COMMANDS, Connection};
+use crate::handle::CloseMode;
+use crate::slice::Slice;
+use crate::stomp::{self, Beat, Entry};
 use std::time::Duration;
-use switchboard_broker::Command;
+use switchboard_broker::{CloseReason, Command};
 use tokio::io::Interest;
 use tokio::time::Instant;
 
@@ -40,12 +43,18 @@ impl Connection<'_> {
     /// Returns true if more is read of the peer. While the server drains, acks are read to the end, also those of a paused connection:
     /// they may be all that others wait for.
     pub(super) fn reads(&mut self) -> bool {
-        if self.hub.is_draining() { self.session.stomp().is_some() } else { !self.handle.is_paused() }
+        if self.hub.is_draining() { self.drains() } else { !self.handle.is_paused() }
     }
 
     /// Returns true if what has been read is carried out. While the server drains, that of a peer with acks is, as it is read.
     pub(super) fn resumes(&mut self) -> bool {
-        !self.handle.is_paused() || self.hub.is_draining() && self.session.stomp().is_some()
+        self.hub.is_draining() && self.drains() || !self.handle.is_paused()
+    }
+
+    /// The server drains. Returns true if the peer may ack: what it sends from now on is refused.
+    fn drains(&mut self) -> bool {
+        let session = self.session.stomp();
+        session.map(stomp::Session::refuse_sends).is_some()
     }
 
     pub(super) fn interest(&self, reads: bool) -> Interest {
@@ -53,6 +62,9 @@ impl Connection<'_> {
         let mut interest = Interest::ERROR;
         if reads {
             interest |= Interest::READABLE;
+        } else if !self.has_departed {
+            // Urgent data nobody sends; but also the peer's end is seen so, with unread bytes before it.
+            interest |= Interest::PRIORITY;
         }
         if self.handle.is_blocked() {
             interest |= Interest::WRITABLE;
@@ -105,17 +117,42 @@ impl Connection<'_> {
         }
         Some(*at)
     }
+
+    /// Tells the broker once that a peer that is not read has shut its side down.
+    pub(super) fn note_departure(&mut self, has_departed: bool) {
+        if has_departed && !std::mem::replace(&mut self.has_departed, true) {
+            self.commands.push(Command::Depart);
+        }
+    }
+
+    /// The server wants the connection to end.
+    pub(super) fn end_as(&mut self, mode: &CloseMode) -> Ending {
+        if matches!(mode, CloseMode::Broker(CloseReason::Departed)) {
+            self.hand_over();
+        }
+        Ending::asked_for(self.hub, self.handle, mode)
+    }
+
+    /// Hands in what has been read of a peer that was let go, so that its messages are counted.
+    fn hand_over(&mut self) {
+        loop {
+            if !self.commands.is_empty() {
+                let id = self.handle.id();
+                self.hub.apply(id, &mut self.commands, &mut self.dirty, &Slice::begin());
+            } else if self.session.has_backlog() && self.wrong.is_none() {
+                self.wrong = self.session.resume(COMMANDS, &mut self.commands).err();
+            } else {
+                return;
+            }
+        }
+    }
 }
 
-/// Removes what a peer publishes while the server drains: nobody is told that it was carried out.
-pub(super) fn throw_away(commands: &mut Vec<Command>) {
-    commands.retain_mut(|command| match command {
-        Command::Publish { .. } | Command::PublishWithReceipt { .. } | Command::Receipt { .. } => false,
-        Command::Reserve { bytes, whole } => {
-            // A message that is thrown away needs no memory, and waits for none.
+/// Reserves nothing for what comes while the server drains: a message that is refused needs no memory, and waits for none.
+pub(super) fn reserve_nothing(commands: &mut [Command]) {
+    for command in commands {
+        if let Command::Reserve { bytes, whole } = command {
             (*bytes, *whole) = (0, 0);
-            true
         }
-        _ => true,
-    });
+    }
 }

@@ -104,7 +104,7 @@ fn exposition(totals: &Totals, persistent: u64) -> String {
         ),
         (
             "messages_dropped_publisher_gone_total",
-            "Messages whose publisher left while memory was short.",
+            "Messages dropped because their publisher left while they waited, and memory was short or its place was needed.",
             totals.dropped_publisher_gone,
         ),
         (

@@ -138,6 +138,7 @@ impl State {
                         ledger.lock().lapsed(subscription, first.0..last.0 + 1);
                     }
                 }),
+                Event::Ended { connection, subscription } => self.forget(connection, subscription, dirty),
                 Event::Slow { connection } => self.line(Line::Slow(connection)),
                 Event::Close { connection, reason } => {
                     self.with(connection, |handle| handle.close(CloseMode::Broker(reason)));

@@ -61,6 +61,17 @@ impl Running {
         timeout(PATIENCE, self.task).await.expect("the server ends").unwrap().expect("no panic")
     }
 
+    /// Lets the server drain: gives its end once it does.
+    pub(crate) async fn begin_stop(mut self) -> JoinHandle<Shutdown> {
+        std::mem::replace(&mut self.stop, oneshot::channel().0).send(()).unwrap();
+        timeout(PATIENCE, async {
+            while !self.http("GET /readyz HTTP/1.1\r\nHost: localhost").await.contains(" 503 ") {}
+        })
+        .await
+        .expect("a server that drains");
+        tokio::spawn(async { timeout(PATIENCE, self.task).await.expect("the server ends").unwrap().expect("no panic") })
+    }
+
     /// One HTTP request; the whole response.
     pub(crate) async fn http(&self, request: &str) -> String {
         let mut socket = TcpStream::connect(self.http).await.unwrap();

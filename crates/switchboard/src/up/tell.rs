@@ -52,6 +52,6 @@ pub(super) fn tell_losses(shutdown: &Shutdown) {
         note(format_args!("Messages left in queues, which are lost: {}.", shutdown.undelivered));
     }
     if shutdown.aborted > 0 {
-        note(format_args!("Connections that did not read their queued messages in time: {}.", shutdown.aborted));
+        note(format_args!("Connections that had not read or acked all their messages in time: {}.", shutdown.aborted));
     }
 }

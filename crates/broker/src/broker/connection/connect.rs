@@ -13,7 +13,8 @@ use std::time::Duration;
 
 impl Broker {
     pub(in crate::broker) fn connect(&mut self, id: ConnectionId, transport_acks: bool) {
-        if self.ids.len() >= self.limits.connections {
+        let are_there = self.ids.len() - self.let_go;
+        if are_there >= self.limits.connections && !self.let_departed_go() {
             let refusal = Refusal::Connections { limit: self.limits.connections };
             self.events.push_back(Event::Refused { connection: id, channel: None, refusal });
             return;
@@ -57,6 +58,8 @@ impl Broker {
             pending: VecDeque::new(),
             pending_ahead: 0,
             pending_messages: 0,
+            departed: None,
+            is_let_go: false,
             untangles: false,
             manual: 0,
             temporary: List::new(),

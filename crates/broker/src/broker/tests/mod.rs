@@ -1,3 +1,4 @@
+mod ack_passes;
 mod ack_timeout;
 mod acks;
 mod attributes;
@@ -5,7 +6,9 @@ mod budget;
 mod dead;
 mod dead_memory;
 mod delivery_rules;
+mod departed;
 mod durable;
+mod durable_ended;
 mod durable_lists;
 mod durable_names;
 mod exclusive;
@@ -151,6 +154,9 @@ fn brief(events: &[Event]) -> Vec<String> {
             Event::Recall { connection } => lines.push(format!("recall {}", connection.0)),
             Event::Close { connection, reason } => lines.push(format!("close {}: {reason}", connection.0)),
             Event::Slow { connection } => lines.push(format!("slow {}", connection.0)),
+            Event::Ended { connection, subscription } => {
+                lines.push(format!("ended {}: {}", connection.0, subscription.0))
+            }
             Event::Lapsed { .. } => {}
             Event::Rejected { connection, channel, messages, refusal } => {
                 lines.push(format!("rejected {messages} of {} to {}: {refusal}", connection.0, channel.escape_ascii()));

@@ -97,15 +97,16 @@ fn the_reason_of_a_pause_is_that_of_a_publisher_that_is_not_gone() {
 }
 
 #[test]
-fn a_publisher_that_has_said_that_it_sends_nothing_more_counts_as_paused_until_it_is_closed() {
+fn a_publisher_that_has_said_that_it_sends_nothing_more_counts_as_gone_while_it_waits_for_room() {
     let mut bench = Bench::new(Limits { queue: 10, ..small() });
     bench.publish(1, "/queue/a", &["0", "1", "2"]);
     bench.send(1, Command::Finish);
-    assert_eq!(paused(&bench, "/queue/a"), (1, 1, 1));
+    assert_eq!((paused(&bench, "/queue/a"), bench.broker.totals().gone), ((0, 0, 0), 1));
     let status = bench.broker.status(bench.now, &StatusQuery::top(100));
-    assert!(status.connections.iter().any(|row| row.id.0 == 1 && row.paused.is_some()), "its row says why");
+    let mut rows = status.connections.iter();
+    assert!(rows.any(|row| row.id.0 == 1 && row.gone && row.paused.is_some()), "its row says what its messages wait for");
     bench.subscribe(3, "/queue/a");
-    assert_eq!(paused(&bench, "/queue/a"), (0, 0, 0));
+    assert_eq!((paused(&bench, "/queue/a"), bench.broker.totals().gone), ((0, 0, 0), 0));
 }
 
 #[test]

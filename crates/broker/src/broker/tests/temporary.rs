@@ -216,11 +216,10 @@ fn the_end_of_a_subscription_recalls_also_what_it_has_of_a_queue_that_has_ended(
         durable_as(&mut bench, 1, QUEUE, "/topic/a", manual(100));
         let bodies = ["0", "1", "2", "3"];
         bench.publish(2, "/topic/a", &bodies);
-        bench.send(3, Command::EndDurable { queue: QUEUE.into() });
-        bench.rest();
-        bench.events();
-        let events = brief(&bench.send(1, Command::Unsubscribe { subscription: SubscriptionId(0) }));
-        assert_eq!(events, ["recall 1"], "in a window of {window}");
+        // Its subscription ends with the queue.
+        let events = brief(&bench.send(3, Command::EndDurable { queue: QUEUE.into() }));
+        assert_eq!(events, ["recall 1", "ended 1: 0"], "in a window of {window}");
+        check(&bench.send(1, Command::Unsubscribe { subscription: SubscriptionId(0) }), &[]);
         check(&bench.send(1, Command::Recalled { kept: 0 }), &[]);
         bench.rest();
         assert_eq!(bench.broker.totals().dropped_ended, bodies.len() as u64);

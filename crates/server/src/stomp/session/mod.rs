@@ -27,6 +27,9 @@ use times::Epoch;
 pub(crate) use transactions::AllTransactions;
 use transactions::Transactions;
 
+/// The error of a SEND, or of a COMMIT with one, while the broker drains.
+const DRAINING: &str = "the broker is shutting down: neither this frame nor what stands behind it is carried out, and unacked messages go back";
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// CONNECT is due.
@@ -81,6 +84,8 @@ pub(crate) struct Session {
     persistent: u64,
     /// CONNECT has named a login or a passcode.
     names_login: bool,
+    /// The broker drains: a SEND ends the session.
+    takes_no_sends: bool,
 }
 
 impl Session {
@@ -118,6 +123,7 @@ impl Session {
             heartbeat: None,
             persistent: 0,
             names_login: false,
+            takes_no_sends: false,
         }
     }
 
@@ -137,6 +143,17 @@ impl Session {
             }
             _ => false,
         }
+    }
+
+    /// The broker drains: the next SEND is refused, and with it all that stands behind it. Acks before it count.
+    pub(crate) fn refuse_sends(&mut self) {
+        self.takes_no_sends = true;
+    }
+
+    /// Fails if the broker drains. An ack behind a message that is not taken must not count: its job would be lost with
+    /// its result.
+    fn check_drain(&self) -> Result<(), StompError> {
+        if self.takes_no_sends { Err(StompError::new(DRAINING)) } else { Ok(()) }
     }
 
     /// Whether the peer has sent its CONNECT.

@@ -64,6 +64,7 @@ impl Session {
 
     /// Reads the headers of a SEND.
     pub(super) fn send(&mut self, frame: &Frame<'_>) -> Result<Send, StompError> {
+        self.check_drain()?;
         let (mut channel, mut transaction, mut receipt) = (None, None, None);
         let mut attributes = Attributes::default();
         let mut headers = Headers::builder();

@@ -1,4 +1,5 @@
 mod broken;
+mod draining;
 
 use super::*;
 use crate::stomp::Entry;

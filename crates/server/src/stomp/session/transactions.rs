@@ -162,7 +162,11 @@ impl Transactions {
 
 impl Session {
     pub(super) fn commit(&mut self, name: &[u8], commands: &mut Vec<Command>) -> Result<(), StompError> {
-        for step in self.transactions.take(name)? {
+        let steps = self.transactions.take(name)?;
+        if steps.iter().any(|step| matches!(step, Step::Send(..))) {
+            self.check_drain()?;
+        }
+        for step in steps {
             match step {
                 Step::Send(channel, batch) => commands.push(Command::Publish { channel, batch }),
                 Step::Settle(settlement) => self.settle(settlement, commands),
