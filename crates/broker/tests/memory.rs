@@ -309,7 +309,7 @@ fn a_message_with_five_headers_costs_at_most_300_bytes_beyond_its_own_whether_it
 fn leases_of_which_a_part_is_acked_keep_within_the_budget() {
     let _alone = alone();
     for acked in [2, 3, 60, 120, 200, 255] {
-        let mut load = Load::new(Limits { window: 64 << 20, outbox: 64 << 20, memory: 256 << 20, ..limits() });
+        let mut load = Load::new(Limits { window: 64 << 20, outbox: 64 << 20, memory: 1 << 30, ..limits() });
         load.connect(1, None, AckMode::Auto);
         load.connect(2, Some("/queue/a"), AckMode::Manual { prefetch: 1_000_000 });
         for _ in 0..1000 {

@@ -71,23 +71,28 @@ fn a_shared_or_large_neighbor_stays_as_it_is() {
 
 #[test]
 fn neighbors_share_a_buffer_with_the_same_tries_alone() {
-    for (first, second, shared) in [(Tries::NONE, Tries::NONE, 1), (Tries::NONE.seen(), Tries::NONE.seen(), 1)]
-        .into_iter()
-        .chain([(Tries::NONE, Tries::NONE.seen(), 2), (Tries::NONE.seen(), Tries::NONE, 2)])
-    {
+    let seen = Tries::NONE.seen();
+    for tries in [
+        &[Tries::NONE, Tries::NONE][..],
+        &[seen, seen, seen],
+        &[Tries::NONE, seen],
+        &[seen, Tries::NONE],
+        &[Tries::NONE, Tries::NONE, seen],
+        &[seen, seen, Tries::NONE],
+    ] {
         let mut backlog = Backlog::default();
-        backlog.push(Segment { tries: first, ..segment(0, 1, 1) });
-        for number in [1, 2] {
-            let next = Segment { tries: if number == 1 { first } else { second }, ..segment(number, 1, 1) };
-            if backlog.coalesce(&next.batch, next.tries, number, |_| true).is_none() {
+        for (number, &tries) in (0..).zip(tries) {
+            let next = Segment { tries, ..segment(number, 1, 1) };
+            if backlog.coalesce(&next.batch, tries, number, |_| true).is_none() {
                 backlog.push(next);
             }
         }
-        assert_eq!(backlog.segments(), shared, "{first:?} and {second:?}");
+        let is_one = tries.iter().all(|each| *each == tries[0]);
+        assert_eq!(backlog.segments(), if is_one { 1 } else { 2 }, "{tries:?}");
         let mut all = Vec::new();
         while let Some(segment) = backlog.pop(|allocation| allocation) {
             all.extend(segment.batch.iter().map(|_| segment.tries));
         }
-        assert_eq!(all, [first, first, second]);
+        assert_eq!(all, tries);
     }
 }
