@@ -84,7 +84,9 @@ impl Oracle {
 
     /// A message of a group was not acked in time: the group is free once its consumer has none of it any more.
     pub(super) fn lapse_group(&mut self, message: usize, holder: (u64, u32)) {
-        let Some(group) = self.group_of(message).filter(|group| self.holders.get(group) == Some(&holder)) else { return };
+        let Some(group) = self.group_of(message).filter(|group| self.holders.get(group) == Some(&holder)) else {
+            return;
+        };
         self.holders.remove(&group);
         self.lost_holders.insert(group, holder);
     }
