@@ -186,7 +186,7 @@ impl Oracle {
             |handed: &Handed| matches!(handed.what, What::Queue { subscription: of, .. } if of == subscription);
         let asks = self.links[&id].handed.iter().any(is_own);
         let link = self.link(id);
-        link.asked_back = asks && !link.recalling;
+        link.asked_back |= asks && !link.recalling;
     }
 
     fn leave_one(&mut self, id: u64, subscription: u32) {
