@@ -9,7 +9,8 @@ const CLAIM: Command = Command::Claim { subscription: SubscriptionId(0) };
 
 fn bench() -> Bench {
     let ack_timeout = Duration::from_millis(100);
-    let delivery = Delivery { ack_timeout, max_deliveries: 9, redelivery_backoff: Duration::ZERO, ..Delivery::default() };
+    let delivery =
+        Delivery { ack_timeout, max_deliveries: 9, redelivery_backoff: Duration::ZERO, ..Delivery::default() };
     Bench::new(Limits { delivery, ..Limits::default() })
 }
 
