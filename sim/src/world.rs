@@ -9,7 +9,7 @@ use crate::rng::Rng;
 use crate::settings::{DEAD, QUEUES, Settings, TOPICS};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
-use switchboard_broker::{Broker, Command, Event, Time};
+use switchboard_broker::{Broker, Command, Event, StatusQuery, Time};
 
 /// Time that the driver goes on writing to a connection that it closes.
 const LINGER: Duration = Duration::from_millis(50);
@@ -143,7 +143,8 @@ impl World {
     }
 
     fn oracle_expects(&mut self, id: u64, link: &Link) {
-        if self.broker.totals().connections < self.settings.limits.connections {
+        let status = self.broker.status(self.now, &StatusQuery::top(usize::MAX));
+        if self.oracle.has_place(&status) {
             let transport_acks = matches!(link, Link::Native(native) if native.transport_acks);
             self.oracle.expect(id, matches!(link, Link::Native(_)), transport_acks);
         }

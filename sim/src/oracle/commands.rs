@@ -4,7 +4,7 @@ use super::link::{Due, Handed, Link, Lost, Sub, What};
 use super::{Checked, Fate, Oracle, matches, promise};
 use crate::settings::temporary_of;
 use bytes::Bytes;
-use switchboard_broker::{AckMode, Batch, Command};
+use switchboard_broker::{AckMode, Batch, Command, Status};
 
 impl Oracle {
     /// A connection of the native protocol is checked byte by byte as well.
@@ -12,9 +12,22 @@ impl Oracle {
         self.links.insert(id, Link { transport_acks, ..Link::new(self.now, native) });
     }
 
+    /// Whether there are as many connections as there may be, beside those that are being closed for others.
+    fn is_full(&self, connections: usize) -> bool {
+        let let_go = self.links.values().filter(|link| link.is_let_go && !link.gone).count();
+        connections - let_go >= self.settings.limits.connections
+    }
+
+    /// Whether one more connection may come, though another may have to let go for it.
+    pub(crate) fn has_place(&self, status: &Status) -> bool {
+        let is_there = |id: u64| self.links.get(&id).is_some_and(|link| !link.gone);
+        let departed = status.connections.iter().any(|connection| connection.gone && is_there(connection.id.0));
+        departed || !self.is_full(status.totals.connections)
+    }
+
     pub(super) fn command(&mut self, id: u64, command: &Command) -> Checked {
         if matches!(command, Command::Connect { .. }) {
-            if self.connections >= self.settings.limits.connections {
+            if self.is_full(self.connections) {
                 self.refusals = 1;
             }
             return Ok(());
@@ -165,7 +178,7 @@ impl Oracle {
         }
     }
 
-    fn unsubscribe(&mut self, id: u64, subscription: u32) {
+    pub(super) fn unsubscribe(&mut self, id: u64, subscription: u32) {
         self.may_requeue(id);
         self.leave_one(id, subscription);
         // The driver's messages are asked back; written ones wait for their acks.
@@ -173,7 +186,7 @@ impl Oracle {
             |handed: &Handed| matches!(handed.what, What::Queue { subscription: of, .. } if of == subscription);
         let asks = self.links[&id].handed.iter().any(is_own);
         let link = self.link(id);
-        link.asked_back = asks && !link.recalling;
+        link.asked_back |= asks && !link.recalling;
     }
 
     fn leave_one(&mut self, id: u64, subscription: u32) {

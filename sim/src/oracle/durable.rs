@@ -105,6 +105,13 @@ impl Oracle {
             self.refusals = 1;
             return;
         }
+        // Subscriptions to it alone end with it.
+        let subs = self.links.iter().filter(|(_, link)| !link.gone).flat_map(|(&id, link)| {
+            let own = link.subs.iter().filter(|(_, sub)| sub.active && sub.pattern[..] == *name.as_bytes());
+            own.map(move |(&subscription, _)| (id, subscription))
+        });
+        let subs: Vec<(u64, u32)> = subs.collect();
+        subs.into_iter().for_each(|(id, subscription)| self.unsubscribe(id, subscription));
         self.end_queue(name);
     }
 

@@ -310,6 +310,9 @@ impl Oracle {
             }
             CloseReason::Departed => {
                 promise!(link.finishing && link.paused_for.is_some(), "{id} was let go though it had not left");
+                link.is_let_go = true;
+                // In place of the newcomer.
+                promise!(std::mem::take(&mut self.refusals) == 1, "{id} was let go though nobody needed its place");
                 return Ok(());
             }
             CloseReason::Finished => promise!(link.finishing, "{id} did not ask to be finished"),

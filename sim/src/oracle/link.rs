@@ -112,6 +112,8 @@ pub(super) struct Link {
     pub(super) recalling: bool,
     /// A subscription has ended of which the driver has messages: a recall is due.
     pub(super) asked_back: bool,
+    /// It was closed for another to come.
+    pub(super) is_let_go: bool,
     /// Recalled, and not a byte since.
     pub(super) stalled: bool,
     /// Its pipe broke while it was recalled.
@@ -183,6 +185,7 @@ impl Link {
             paused_for: None,
             recalling: false,
             asked_back: false,
+            is_let_go: false,
             stalled: false,
             broken: false,
             closing: false,

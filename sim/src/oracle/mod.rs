@@ -107,6 +107,8 @@ pub(crate) struct Oracle {
     full: Vec<(&'static str, usize, Refusal)>,
     /// Subscriptions that asked to be the only consumers.
     claims: u64,
+    /// An exclusive consumer has been late with an ack.
+    passes: bool,
     pub(crate) counts: Counts,
 }
 
@@ -144,6 +146,7 @@ impl Oracle {
             ending: Vec::new(),
             full: Vec::new(),
             claims: 0,
+            passes: false,
             counts: Counts::default(),
         }
     }

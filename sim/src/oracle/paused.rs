@@ -89,8 +89,9 @@ impl Oracle {
                     .map_err(|sentence| format!("{} is paused for no reason: {sentence} ({reason})", reported.id.0))?;
             }
         }
-        // Publishers that are gone wait no more, though their messages do.
-        let is_held = |connection: &&ConnectionStatus| connection.paused.is_some() && !connection.gone;
+        // Publishers whose connections are gone wait no more, though their messages do.
+        let is_there = |connection: &ConnectionStatus| self.links.get(&connection.id.0).is_some_and(|link| !link.gone);
+        let is_held = |connection: &&ConnectionStatus| connection.paused.is_some() && is_there(connection);
         let held = status.connections.iter().filter(is_held).count();
         let of_channels: usize = status.channels.iter().map(|channel| channel.paused_publishers).sum();
         promise!(of_channels <= held, "{held} are paused, and {of_channels} at their channels");
@@ -154,7 +155,7 @@ impl Oracle {
     /// Bytes that may still be buffered: the cost of connections that may come is set aside.
     pub(super) fn free_memory(&self, status: &Status) -> usize {
         let limits = &self.settings.limits;
-        let set_aside = (limits.connections - status.totals.connections) * Limits::CONNECTION;
+        let set_aside = limits.connections.saturating_sub(status.totals.connections) * Limits::CONNECTION;
         limits.memory.saturating_sub(status.totals.memory + set_aside)
     }
 

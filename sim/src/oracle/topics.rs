@@ -21,7 +21,7 @@ impl Oracle {
         let set_aside = limits.connections.saturating_sub(self.connections) * Limits::CONNECTION;
         let short = self.memory + set_aside >= limits.memory || gone > limits.connections;
         promise!(
-            short,
+            short || self.links[id].is_let_go,
             "{lost} messages of {id} were dropped though there was room for them: {} + {set_aside} of {}, {gone} gone",
             self.memory,
             limits.memory

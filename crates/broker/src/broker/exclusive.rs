@@ -83,6 +83,8 @@ impl Broker {
         self.subscriptions.row(subscription).claim = Some(self.born);
         self.channels.edit(slot).claims.remove(&claim);
         self.channels.edit(slot).claims.insert(self.born, member);
+        // Publishers that waited for its acks wait for those of another now.
+        self.look_at_waiters(slot);
         self.admit_anew(slot);
     }
 

@@ -155,6 +155,7 @@ impl Broker {
         if let Some(member) = bound {
             self.unref(member, 1);
             self.file_group(slot, group);
+            self.look_at_waiters(slot);
         }
     }
 
