@@ -100,6 +100,20 @@ fn no_file_is_long() {
     }
 }
 
+/// Tables, addresses and commands cannot be wrapped.
+#[test]
+fn paragraphs_of_documents_are_wrapped() {
+    for file in tracked("*.md") {
+        let mut is_fenced = false;
+        for (number, line) in read(&file).lines().enumerate() {
+            is_fenced ^= line.trim_start().starts_with("```");
+            let is_text = !is_fenced && !line.starts_with("    ") && !line.trim_start().starts_with(['|', '!', '#']);
+            let columns = line.chars().count();
+            assert!(!is_text || columns <= 150, "{file}:{} has {columns} columns, 150 are allowed", number + 1);
+        }
+    }
+}
+
 #[test]
 fn arrows_between_crates_point_down() {
     for manifest in tracked("*Cargo.toml").iter().filter(|file| *file != "Cargo.toml" && !file.starts_with("fuzz")) {
