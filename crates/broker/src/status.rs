@@ -192,8 +192,8 @@ pub struct ConnectionStatus {
     pub paused: Option<PauseReason>,
     /// Whether it lately needed longer than its grace period for making room.
     pub slow: bool,
-    /// Whether it has left, and only its last messages still wait for room. One whose peer has shut its side down is still
-    /// there, and counts for the connections until another needs its place.
+    /// Whether it has left, and only its last messages still wait for room. One whose peer has shut its side down keeps
+    /// its connection, and is among those that are gone, until its messages have room or another needs its place.
     pub gone: bool,
     /// Messages that it has sent and that wait for room.
     pub pending: usize,

@@ -10,7 +10,7 @@ impl Oracle {
     pub(super) fn check_bounds(&mut self, status: &Status) -> Checked {
         let limits = self.settings.limits.clone();
         let (now, wide, longest) = (self.now, self.settings.wide, self.longest);
-        self.connections = status.totals.connections;
+        self.connections = self.connections_of(status);
         let (mut living, mut subscriptions, mut empty) = (0, 0, true);
         for reported in &status.connections {
             let id = reported.id.0;
@@ -70,7 +70,9 @@ impl Oracle {
             promise!(since.is_none_or(|since| now.since(since) <= late), "{id} stalls, and was not recalled");
         }
         let totals = &status.totals;
-        promise!(totals.connections == living, "{living} connections, and {} are counted", totals.connections);
+        promise!(self.connections == living, "{living} connections, and {} are counted", self.connections);
+        let gone = status.connections.iter().filter(|row| row.gone && row.paused.is_some()).count();
+        promise!(totals.gone == gone, "{gone} connections are gone, and {} are counted", totals.gone);
         promise!(
             totals.subscriptions == subscriptions,
             "{subscriptions} subscriptions, and {} are counted",

@@ -18,11 +18,18 @@ impl Oracle {
         connections - let_go >= self.settings.limits.connections
     }
 
+    /// Connections that are there, with those that have left and wait for room: these have a place each, and their own sum.
+    pub(super) fn connections_of(&self, status: &Status) -> usize {
+        let is_there = |id: u64| self.links.get(&id).is_some_and(|link| !link.gone);
+        let departed = status.connections.iter().filter(|connection| connection.gone && is_there(connection.id.0));
+        status.totals.connections + departed.count()
+    }
+
     /// Whether one more connection may come, though another may have to let go for it.
     pub(crate) fn has_place(&self, status: &Status) -> bool {
         let is_there = |id: u64| self.links.get(&id).is_some_and(|link| !link.gone);
         let departed = status.connections.iter().any(|connection| connection.gone && is_there(connection.id.0));
-        departed || !self.is_full(status.totals.connections)
+        departed || !self.is_full(self.connections_of(status))
     }
 
     pub(super) fn command(&mut self, id: u64, command: &Command) -> Checked {

@@ -76,6 +76,13 @@ impl Oracle {
                 link.paused,
                 reported.paused
             );
+            let has_left = link.finishing && !link.closing && reported.paused.is_some();
+            promise!(
+                reported.gone == has_left,
+                "{} has left and waits for room: {has_left}, and the status says {}",
+                reported.id.0,
+                reported.gone
+            );
             if reported.paused.is_none() {
                 self.link(reported.id.0).paused_for = None;
             }
@@ -91,7 +98,9 @@ impl Oracle {
         }
         // Publishers whose connections are gone wait no more, though their messages do.
         let is_there = |connection: &ConnectionStatus| self.links.get(&connection.id.0).is_some_and(|link| !link.gone);
-        let is_held = |connection: &&ConnectionStatus| connection.paused.is_some() && is_there(connection);
+        let is_held = |connection: &&ConnectionStatus| {
+            connection.paused.is_some() && !connection.gone && is_there(connection)
+        };
         let held = status.connections.iter().filter(is_held).count();
         let of_channels: usize = status.channels.iter().map(|channel| channel.paused_publishers).sum();
         promise!(of_channels <= held, "{held} are paused, and {of_channels} at their channels");
@@ -155,7 +164,7 @@ impl Oracle {
     /// Bytes that may still be buffered: the cost of connections that may come is set aside.
     pub(super) fn free_memory(&self, status: &Status) -> usize {
         let limits = &self.settings.limits;
-        let set_aside = limits.connections.saturating_sub(status.totals.connections) * Limits::CONNECTION;
+        let set_aside = limits.connections.saturating_sub(self.connections_of(status)) * Limits::CONNECTION;
         limits.memory.saturating_sub(status.totals.memory + set_aside)
     }
 
