@@ -16,6 +16,7 @@ pub(crate) use search::{Cursor, Searched};
 type Levels<'a> = Option<&'a [u8]>;
 
 #[derive(Debug)]
+#[allow(clippy::box_collection, reason = "most nodes have no children, and are to be small")]
 struct Node<K> {
     /// The levels between its parent and itself: one at least, but for the root.
     levels: Box<[u8]>,
@@ -71,6 +72,7 @@ impl<K: Copy + Ord> Node<K> {
     }
 
     /// Its child, if it has one alone.
+    #[allow(clippy::disallowed_methods, reason = "there is one alone")]
     fn only_child(&self) -> Option<NodeSlot> {
         match (&self.children, self.any) {
             (None, any) => any,

@@ -98,9 +98,8 @@ impl Oracle {
         }
         // Publishers whose connections are gone wait no more, though their messages do.
         let is_there = |connection: &ConnectionStatus| self.links.get(&connection.id.0).is_some_and(|link| !link.gone);
-        let is_held = |connection: &&ConnectionStatus| {
-            connection.paused.is_some() && !connection.gone && is_there(connection)
-        };
+        let is_held =
+            |connection: &&ConnectionStatus| connection.paused.is_some() && !connection.gone && is_there(connection);
         let held = status.connections.iter().filter(is_held).count();
         let of_channels: usize = status.channels.iter().map(|channel| channel.paused_publishers).sum();
         promise!(of_channels <= held, "{held} are paused, and {of_channels} at their channels");

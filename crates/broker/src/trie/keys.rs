@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 #[derive(Debug)]
+#[allow(clippy::box_collection, reason = "most nodes have one key or none, and are to be small")]
 pub(super) enum Keys<K> {
     None,
     One(K),

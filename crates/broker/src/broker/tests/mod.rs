@@ -155,7 +155,7 @@ fn brief(events: &[Event]) -> Vec<String> {
             Event::Close { connection, reason } => lines.push(format!("close {}: {reason}", connection.0)),
             Event::Slow { connection } => lines.push(format!("slow {}", connection.0)),
             Event::Ended { connection, subscription } => {
-                lines.push(format!("ended {}: {}", connection.0, subscription.0))
+                lines.push(format!("ended {}: {}", connection.0, subscription.0));
             }
             Event::Lapsed { .. } => {}
             Event::Rejected { connection, channel, messages, refusal } => {

@@ -104,7 +104,10 @@ fn a_publisher_that_has_said_that_it_sends_nothing_more_counts_as_gone_while_it_
     assert_eq!((paused(&bench, "/queue/a"), bench.broker.totals().gone), ((0, 0, 0), 1));
     let status = bench.broker.status(bench.now, &StatusQuery::top(100));
     let mut rows = status.connections.iter();
-    assert!(rows.any(|row| row.id.0 == 1 && row.gone && row.paused.is_some()), "its row says what its messages wait for");
+    assert!(
+        rows.any(|row| row.id.0 == 1 && row.gone && row.paused.is_some()),
+        "its row says what its messages wait for"
+    );
     bench.subscribe(3, "/queue/a");
     assert_eq!((paused(&bench, "/queue/a"), bench.broker.totals().gone), ((0, 0, 0), 0));
 }
