@@ -147,14 +147,14 @@ async fn its_death_fails_the_page_and_the_next_one_gets_a_new_one() {
 async fn a_page_that_takes_too_much_memory_is_ended_and_nothing_else() {
     let (site, base) = (Site::start(answer), harness::base());
     // Chromium's first process takes more than the smaller limit, too.
-    for limit in [256, 32] {
+    for limit in [256, 24] {
         let renderer = renderer(&site, base.path(), |settings| settings.page_memory = limit << 20);
         let hungry = Request { wait_for: Some("never".into()), ..request(&site, "/hungry") };
         let error = renderer.render(&hungry).await.expect_err("too much").to_string();
         assert!(error.contains(&format!("{limit} MiB")) && error.contains("/hungry"), "{error}");
         let (id, _) = renderer.browser().await.expect("it runs");
-        assert!(family(id).iter().any(|process| process.memory > 32 << 20));
-        if limit > 32 {
+        assert!(family(id).iter().any(|process| process.memory > 24 << 20));
+        if limit > 24 {
             plain(&renderer, &site).await;
         }
         assert_eq!(renderer.status().await.starts, 1);

@@ -34,7 +34,7 @@ fn a_listing_says_what_waits_where() {
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(
         cells(lines[0]),
-        ["NAME", "DEPTH", "FLIGHT", "CONS", "OLDEST", "IN/s", "OUT/s", "RETURNED", "DEAD", "STATE"]
+        ["NAME", "DEPTH", "FLIGHT", "CONS", "OLDEST", "IN/s", "OUT/s", "RETURN", "DEAD", "STATE"]
     );
     assert_eq!((lines.len(), &cells(lines[1])[..4]), (2, &["/queue/jobs", "2", "0", "0"][..]), "{text}");
     let (_, json, _) = run(&["queues", "--json", "-s", &broker.http]);

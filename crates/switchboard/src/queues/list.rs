@@ -130,7 +130,7 @@ fn draw(mut queues: Vec<Queue>, sort: Option<Sort>, may_be_more: bool, size: Opt
         Row { cells, notes: queue.notes() }
     });
     let mut table = Table {
-        head: vec!["NAME", "DEPTH", "FLIGHT", "CONS", "OLDEST", "IN/s", "OUT/s", "RETURNED", "DEAD", "STATE"],
+        head: vec!["NAME", "DEPTH", "FLIGHT", "CONS", "OLDEST", "IN/s", "OUT/s", "RETURN", "DEAD", "STATE"],
         figures: 1..9,
         rows: rows.collect(),
         total,
