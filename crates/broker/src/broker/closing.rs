@@ -44,7 +44,10 @@ impl Broker {
         if no_room {
             self.abandon_pending(slot);
         }
-        if self.connections[slot].blocked.is_some() {
+        if self.connections[slot].is_going() {
+            // They go behind what comes back to their queues.
+            self.set_blocked(slot, None);
+        } else if self.connections[slot].blocked.is_some() {
             self.advance(slot);
         }
     }

@@ -332,6 +332,15 @@ impl Connection {
         self.phase == Phase::Gone || self.is_departed()
     }
 
+    /// Whether it is gone, and not all that it had is back in its queues.
+    pub(super) fn is_going(&self) -> bool {
+        self.phase == Phase::Gone
+            && (self.has_anything()
+                || !self.subscriptions.is_empty()
+                || !self.ending.is_empty()
+                || !self.returning.is_empty())
+    }
+
     /// Whether something is still to be taken back from it.
     pub(super) fn has_anything(&self) -> bool {
         !self.outbox.is_empty() || self.outbox.is_swept() || !self.leases.is_empty() || !self.retained.is_empty()

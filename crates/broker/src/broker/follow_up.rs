@@ -106,7 +106,7 @@ impl Broker {
             self.go_on_settling(slot);
         }
         let row = &self.connections[slot];
-        if !row.pending.is_empty() && row.blocked.is_none() {
+        if !row.pending.is_empty() && row.blocked.is_none() && !row.is_going() {
             self.advance(slot);
         }
         if std::mem::take(&mut self.connections.quietly().row(slot).untangles) {
@@ -118,6 +118,12 @@ impl Broker {
         let row = &self.connections[slot];
         if row.leaves || !row.ending.is_empty() || row.wanted != Sweep::No || row.sweep != Sweep::No {
             self.check_leaving(slot);
+            let row = &self.connections[slot];
+            let is_gone = row.phase == Phase::Gone && !row.is_going();
+            if is_gone && !row.pending.is_empty() && row.blocked.is_none() {
+                // All that it had is back: what it sent goes on.
+                self.connections.touch(slot);
+            }
         }
         self.note_owed(slot);
         self.check_room(slot);

@@ -1,8 +1,8 @@
 //! Members on their way out of their channels, beside many others.
 
-use super::{Bench, brief, check};
+use super::{Bench, brief, check, manual, small};
 use crate::slots::looks;
-use crate::{AckMode, Command, Limits, SubscriptionId};
+use crate::{AckMode, Batch, Command, Limits, SubscriptionId};
 use bytes::Bytes;
 
 const MANY: u32 = 2_000;
@@ -116,4 +116,33 @@ fn the_orders_that_wait_are_part_of_the_work_of_ending_each_of_many_queues() {
     };
     let (alone, beside) = (ended(0), ended(1000));
     assert!(alone > 50 && beside <= 20, "{alone} alone, {beside} beside 1,000 orders");
+}
+
+#[test]
+fn what_one_that_is_gone_has_sent_goes_behind_what_comes_back_from_it() {
+    let body = "x".repeat(90);
+    for steps in [1, 4, 30, 4096] {
+        let mut bench = Bench::new(small());
+        bench.subscribe_with(1, "/queue/a", manual(9));
+        check(&bench.publish(3, "/queue/a", &[&body]), &[&format!("1:{body}")]);
+        for number in 1..=9 {
+            subscribe(&mut bench, 1, number, format!("/queue/{number}"));
+        }
+        bench.subscribe(2, "/queue/a");
+        // Its own outbox is full, and the rest of what it sends waits behind that.
+        check(&bench.send(1, Command::Barrier { batch: Batch::one(&[b'b'; 50]) }), &[]);
+        check(&bench.publish(1, "/queue/a", &["sent"]), &[]);
+        bench.broker.set_steps_per_call(steps);
+        let mut events = bench.send(1, Command::Disconnect);
+        bench.rest();
+        events.extend(bench.events());
+        assert_eq!(brief(&events)[0], format!("2:{body}"), "in steps of {steps}");
+        for bytes in [94, 8] {
+            events.extend(bench.credit(2, bytes));
+            bench.rest();
+        }
+        events.extend(bench.events());
+        assert_eq!(brief(&events), [format!("2:{body}"), "2:sent".into()], "in steps of {steps}");
+        bench.is_at_rest();
+    }
 }
