@@ -219,6 +219,10 @@ impl Broker {
         looked_at: &mut usize,
         returns: &mut bool,
     ) -> Consumers {
+        if self.channels[queue].joins.is_some() {
+            // Consumers that are read may be among those that are still to join.
+            return Consumers::Free;
+        }
         let (mut next, mut consumers) = (self.channels[queue].everybody.first, 0);
         // Messages of groups, if no others wait, are taken by the consumers that they are bound to alone.
         let backlog = &self.channels[queue].backlog;

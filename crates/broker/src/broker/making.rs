@@ -193,6 +193,10 @@ impl Broker {
         let joins = channel.joins.take();
         self.budget.lend(joins.map_or(0, |joins| joins.charge()));
         self.budget.note_freed();
+        if !self.channels[slot].is_forgotten {
+            // All of its consumers are known now, and may wait for each other.
+            self.look_at_waiters(slot);
+        }
     }
 
     /// A subscription that is older than those that have joined joins a channel, unless it has ended.

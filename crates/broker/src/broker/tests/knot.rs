@@ -147,3 +147,33 @@ fn a_queue_without_consumers_pauses_a_consumer_of_another_within_its_bound() {
     assert!(pauses(&mut bench, 50).is_some());
     assert_eq!(depth(&bench, "/queue/out"), 2);
 }
+
+#[test]
+fn a_knot_takes_all_consumers_that_are_to_join_a_new_queue() {
+    let subscribe = |bench: &mut Bench, id, number, pattern: &'static str| {
+        let subscription = SubscriptionId(number);
+        bench.send(id, Command::Subscribe { subscription, pattern: pattern.into(), ack: MANUAL });
+    };
+    for steps in [1, 4096] {
+        // The newest joins first: the publisher itself. The other one is read.
+        let mut bench = Bench::new(limits(0));
+        subscribe(&mut bench, 2, 0, "/queue/n/*");
+        subscribe(&mut bench, 1, 0, "/queue/n/*");
+        bench.broker.set_steps_per_call(steps);
+        bench.publish(1, "/queue/n/a", &["0", "1", "2", "3", "4"]);
+        assert!(depth(&bench, "/queue/n/a") <= 2, "in steps of {steps}");
+        bench.rest();
+        assert_eq!(depth(&bench, "/queue/n/a"), 2, "in steps of {steps}");
+        // Nobody but the publisher is to join, and it has all that its prefetch allows.
+        let mut bench = Bench::new(limits(0));
+        subscribe(&mut bench, 1, 0, "/queue/n/*");
+        subscribe(&mut bench, 1, 1, "/queue/n/>");
+        bench.publish(3, "/queue/n/b", &["x", "y"]);
+        bench.broker.set_steps_per_call(steps);
+        // Another one without acks waits before it.
+        bench.publish(4, "/queue/n/a", &["0", "1", "2"]);
+        bench.publish(1, "/queue/n/a", &["3", "4"]);
+        bench.rest();
+        assert_eq!((depth(&bench, "/queue/n/a"), bench.broker.totals().paused), (4, 1), "in steps of {steps}");
+    }
+}
