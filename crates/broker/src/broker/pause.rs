@@ -198,7 +198,11 @@ impl Broker {
     }
 
     /// Puts a connection among those that wait for something, or lets it go on.
-    pub(super) fn set_blocked(&mut self, slot: ConnectionSlot, now: Option<(Blocked, PauseReason, Option<ChannelSlot>)>) {
+    pub(super) fn set_blocked(
+        &mut self,
+        slot: ConnectionSlot,
+        now: Option<(Blocked, PauseReason, Option<ChannelSlot>)>,
+    ) {
         self.leave_departed(slot);
         let connection = self.connections.edit(slot);
         let is_gone = connection.phase == Phase::Gone;
