@@ -333,7 +333,9 @@ async function ask() {
     }
     isAsking = true;
     try {
-        const [known, itself] = await Promise.all(["/api/processes", "/api/self"].map((path) => api.ask(path, undefined, SILENCE)));
+        // After a silence each connection that the browser has kept may be dead, and costs the limit of a request.
+        const patience = link.isSilent ? SILENCE / 4 : SILENCE;
+        const [known, itself] = await Promise.all(["/api/processes", "/api/self"].map((path) => api.ask(path, undefined, patience)));
         link.heard();
         feed.check(Math.max(...known.processes.map((process) => process.last)), known.now);
         know(known);

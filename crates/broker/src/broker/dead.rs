@@ -44,7 +44,7 @@ impl Reason {
 }
 
 impl Broker {
-    /// Says when [`Time::ZERO`] was, counted from 1970: dead letters name the time at which they became such.
+    /// Says when [`Time::ZERO`](crate::Time::ZERO) was, counted from 1970: dead letters name the time at which they became such.
     /// Without this call they name the time since the caller's start.
     pub fn set_epoch(&mut self, since_1970: Duration) {
         self.epoch = since_1970;
