@@ -112,7 +112,7 @@ impl Broker {
         if self.has_room_for_channel(need, beyond) || self.over_bound == Some(Knot::Memory) {
             return Ok(());
         }
-        // Those that have ended are counted until all is freed.
+        // Subscriptions that have ended are counted until all of them is freed.
         let is_ending = self.subscriptions.len() > self.subscription_count;
         if self.lasting_charge + need > self.budget.for_messages().saturating_add(beyond) && !is_ending {
             return Err(NoChannel::Refused(Refusal::ChannelMemory { patterns, bytes: need, free }));

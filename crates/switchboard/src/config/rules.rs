@@ -8,21 +8,34 @@ use std::fmt::Write;
 use std::time::Duration;
 use switchboard_broker::{ChannelRule, DeliveryRule, OverflowPolicy, Pattern, QueueOverflow};
 
+/// The channels for which a key of a rule means something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    All,
+    Topics,
+    Queues,
+}
+
 /// The keys of a rule beside `match`.
-const KEYS: [&str; 12] = [
-    "policy",
-    "buffer-unsubscribed",
-    "queue",
-    "queue-messages",
-    "overflow",
-    "prefetch",
-    "max-deliveries",
-    "redelivery-backoff",
-    "redelivery-backoff-max",
-    "ack-timeout",
-    "message-ttl",
-    "dead-letter-expired",
+const KEYS: [(&str, Scope); 12] = [
+    ("policy", Scope::Topics),
+    ("buffer-unsubscribed", Scope::Topics),
+    ("queue", Scope::All),
+    ("queue-messages", Scope::Queues),
+    ("overflow", Scope::Queues),
+    ("prefetch", Scope::Queues),
+    ("max-deliveries", Scope::Queues),
+    ("redelivery-backoff", Scope::Queues),
+    ("redelivery-backoff-max", Scope::Queues),
+    ("ack-timeout", Scope::Queues),
+    ("message-ttl", Scope::All),
+    ("dead-letter-expired", Scope::Queues),
 ];
+
+/// The channels for which a key means something.
+pub(super) fn scope(key: &str) -> Scope {
+    KEYS.iter().find(|(name, _)| *name == key).map_or(Scope::All, |(_, scope)| *scope)
+}
 
 /// One `[[channel]]` table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,7 +85,7 @@ impl Rule {
                 "ack-timeout" => delivery.ack_timeout = Some(limit(key, text)?),
                 "message-ttl" => delivery.message_ttl = Some(limit(key, text)?),
                 "dead-letter-expired" => delivery.dead_letter_expired = Some(kind::<Flag>(key, text)?),
-                _ => return Err(unknown("key", key, ["match"].into_iter().chain(KEYS))),
+                _ => return Err(unknown("key", key, ["match"].into_iter().chain(KEYS.map(|(name, _)| name)))),
             }
         }
         if rule.pattern.is_empty() {
@@ -99,7 +112,7 @@ impl Rule {
             span(&delivery.message_ttl),
             delivery.dead_letter_expired.as_ref().map(Flag::show),
         ];
-        KEYS.into_iter().zip(values).filter_map(|(key, value)| Some((key, value?))).collect()
+        KEYS.into_iter().zip(values).filter_map(|((key, _), value)| Some((key, value?))).collect()
     }
 
     /// The keys that it sets beside `match`.

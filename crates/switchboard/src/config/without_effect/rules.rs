@@ -1,5 +1,6 @@
 //! Channel rules, or keys of them, that were made and have no effect.
 
+use crate::config::rules::{Scope, scope};
 use crate::config::settings::Settings;
 use crate::names::{STRAY, has_stray_wildcard, is_wildcard};
 use std::time::Duration;
@@ -30,18 +31,19 @@ impl Settings {
             if pattern.starts_with("queue") {
                 say("the word queue", "it matches topics alone, for the names of queues begin with a slash");
             }
-            let (of_others, why) = if pattern.starts_with("/queue") {
-                (&OF_TOPICS[..], "queues never drop and always buffer, so it is for topics only")
+            let (others, why) = if pattern.starts_with("/queue") {
+                (Some(Scope::Topics), "queues never drop and always buffer, so it is for topics only")
             } else if pattern.starts_with("/topic") {
-                (&OF_QUEUES[..], "topics know no acks and no dead letters, so it is for queues only")
+                (Some(Scope::Queues), "topics know no acks and no dead letters, so it is for queues only")
             } else {
-                (&[][..], "")
+                (None, "")
             };
-            keys.iter().filter(|key| of_others.contains(key)).for_each(|key| say(key, why));
+            let is_of_others = |key: &&&str| Some(scope(key)) == others;
+            keys.iter().filter(is_of_others).for_each(|key| say(key, why));
             let (delivery, limits) = (&rule.delivery, &self.server.limits.delivery);
             let first = delivery.redelivery_backoff.unwrap_or(limits.redelivery_backoff);
             let longest = delivery.redelivery_backoff_max.unwrap_or(limits.redelivery_backoff_max);
-            let pauses = keys.iter().filter(|key| !of_others.contains(key));
+            let pauses = keys.iter().filter(|key| !is_of_others(key));
             pauses.filter_map(|key| Some((key, pause(key, first, longest)?))).for_each(|(key, why)| say(key, &why));
         }
     }
@@ -78,18 +80,3 @@ fn covers(earlier: &str, later: &str) -> bool {
     let matches = Pattern::new(earlier.to_owned()).matches(later.as_bytes());
     earlier == later || matches && (takes_rest(earlier) || !takes_rest(later))
 }
-
-/// Keys of a rule that mean nothing for queues.
-const OF_TOPICS: [&str; 2] = ["policy", "buffer-unsubscribed"];
-
-/// Keys of a rule that mean nothing for topics.
-const OF_QUEUES: [&str; 8] = [
-    "queue-messages",
-    "overflow",
-    "prefetch",
-    "max-deliveries",
-    "redelivery-backoff",
-    "redelivery-backoff-max",
-    "ack-timeout",
-    "dead-letter-expired",
-];
