@@ -229,7 +229,7 @@ fn a_connection_that_is_not_read_on_purpose_outlives_many_heartbeats() {
     const COUNT: u64 = 3000;
     let broker = Broker::start();
     let proxy = Proxy::before(broker.address);
-    let options = "heartbeat=50ms&inbox=1B&backoff_min=1ms&backoff_max=5ms";
+    let options = "heartbeat=500ms&inbox=1B&backoff_min=1ms&backoff_max=5ms";
     let client = broker.client("");
     for count in 0..COUNT {
         client.publish("/queue/a", [&count.to_be_bytes()[..], &[0; 10_000]].concat()).wait().unwrap();
