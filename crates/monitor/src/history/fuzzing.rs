@@ -34,8 +34,13 @@ pub fn file(bytes: &[u8]) {
     let mut file = record::MAGIC.to_vec();
     file.extend(bytes);
     let before = record::scan(&file).records.len();
+    let begin = file.len();
     record::put(record::Kind::Rows, b"the last", &mut file);
     let scan = record::scan(&file);
+    // A checksum that the fuzzer has made for a record that ends within the next one: no accident of a disk does.
+    if scan.records.iter().any(|record| record.offset < begin && record.offset + record.length > begin) {
+        return;
+    }
     assert_eq!((scan.end, scan.records.last().map(|record| record.payload)), (file.len(), Some(&b"the last"[..])));
     assert!(scan.records.len() > before);
 }
