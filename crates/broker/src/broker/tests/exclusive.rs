@@ -34,7 +34,9 @@ fn the_oldest_that_asked_is_the_only_consumer_and_the_next_takes_over_and_at_las
         events.extend(bench.events());
         check(&events, &["3:3"]);
         assert_eq!(publish(&mut bench, &["4", "5"]), ["3:4", "3:5"]);
-        bench.send(3, END);
+        let is_asked_back = brief(&bench.send(3, END)).contains(&"recall 3".to_owned());
+        assert!(is_asked_back);
+        bench.send(3, Command::Recalled { kept: 0 });
         bench.rest();
         bench.events();
         let mut all = publish(&mut bench, &["6", "7", "8"]);
