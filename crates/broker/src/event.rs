@@ -271,14 +271,35 @@ pub enum Refusal {
     },
     /// There is no memory for a connection, a subscription or a subscriber's new channel.
     #[error(
-        "memory is used up: {messages} bytes of the budget of {budget} are for messages, the rest is for connections \
-         (limits: memory, connections)"
+        "memory is used up: {used} of {messages} bytes are taken, which are memory = {} less what is set aside for \
+         connections = {connections} (limits: memory, connections)",
+        size(*budget)
     )]
     Memory {
         /// In bytes.
         budget: usize,
         /// Its bytes beside what is set aside for connections.
         messages: usize,
+        /// Bytes of these that are taken.
+        used: usize,
+        /// As many as there may be.
+        connections: usize,
+    },
+    /// All retained values together would take more than is free, which nobody drains.
+    #[error(
+        "the value takes {bytes} bytes of memory, those of all other topics {taken}, and together they may take no more than is \
+         free: {free} of memory = {} (limit: memory)",
+        size(*budget)
+    )]
+    RetainedMemory {
+        /// Cost of the value.
+        bytes: usize,
+        /// Cost of all others.
+        taken: usize,
+        /// Bytes that are free.
+        free: usize,
+        /// In bytes.
+        budget: usize,
     },
     /// Subscriptions leave less memory than a new channel takes, with those to patterns that match its name.
     #[error(
