@@ -112,7 +112,7 @@ fn values_have_no_more_of_the_memory_than_is_free() {
         events = retain(&mut bench, &format!("/topic/{topics}"), &[&body]);
         topics += 1;
     }
-    let is_told = |events: &[crate::Event]| {
+    let is_told = |events: &[Event]| {
         let [told] = &brief(events)[..] else { return false };
         told.starts_with("refused: the value takes ")
             && told.ends_with(&format!(" of memory = {memory} bytes (limit: memory)"))
