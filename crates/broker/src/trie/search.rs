@@ -51,24 +51,28 @@ impl<K: Copy + Ord> Trie<K> {
             }
             looked_at += 1;
             let row = &self.nodes[node];
+            // The side of the cursor comes first: it takes one level of a node that was passed, however many the name has of it.
+            if node != self.root
+                && let (Some(cursor), Some(levels)) = (from, passed)
+            {
+                match cursor.pass(levels, &row.levels) {
+                    Passed::Before => continue,
+                    Passed::At(levels) => passed = Some(levels),
+                    Passed::Behind => passed = None,
+                }
+            }
+            passed = passed.filter(|&levels| from.is_some_and(|cursor| levels < cursor.0.len()));
+            // Of those that lead to the cursor, the patterns were found before.
+            let is_new = passed.is_none();
+            // Also by a node that does not match: many of them are looked at in parts.
+            goes_on |= is_new;
             if node != self.root {
                 let (is_match, levels) = match_levels(&row.levels, &mut name);
                 looked_at += levels - 1;
                 if !is_match {
                     continue;
                 }
-                if let (Some(cursor), Some(levels)) = (from, passed) {
-                    match cursor.pass(levels, &row.levels) {
-                        Passed::Before => continue,
-                        Passed::At(levels) => passed = Some(levels),
-                        Passed::Behind => passed = None,
-                    }
-                }
             }
-            passed = passed.filter(|&levels| from.is_some_and(|cursor| levels < cursor.0.len()));
-            // Of those that lead to the cursor, the patterns were found before.
-            let is_new = passed.is_none();
-            goes_on |= is_new;
             let Some(rest) = name else {
                 if is_new && !row.here.is_empty() && !found(&row.here) {
                     break;

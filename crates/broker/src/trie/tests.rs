@@ -130,6 +130,29 @@ fn a_search_looks_at_few_nodes_and_levels_in_each_part_however_many_patterns_agr
 }
 
 #[test]
+fn nodes_before_and_behind_the_cursor_that_do_not_match_are_looked_at_once_and_in_parts() {
+    const MOST: usize = 1000;
+    let levels: usize = 400;
+    let name = format!("/topic{}/y", "/a".repeat(levels));
+    // Each pattern leaves the way at another level, and agrees with the name up to its last one.
+    for (way, fork) in [("/a", "/*"), ("/*", "/a")] {
+        let rest = |at: usize| format!("{fork}{}/x", "/a".repeat(levels - at - 1));
+        let patterns: Vec<String> = (0..levels).map(|at| format!("/topic{}{}", way.repeat(at), rest(at))).collect();
+        let trie = with(&patterns);
+        let (mut from, mut sum) = (None, 0);
+        loop {
+            let Searched { looked_at, rest } = trie.matching(name.as_bytes(), from.as_ref(), MOST, &mut Vec::new());
+            assert!(looked_at <= MOST + 2 * levels, "{looked_at} where {way} leads to {fork}");
+            sum += looked_at;
+            let Some(rest) = rest else { break };
+            from = Some(rest);
+        }
+        let once = all(&trie, name.as_bytes()).1;
+        assert!(sum <= 3 * once, "{sum} in parts, {once} at once");
+    }
+}
+
+#[test]
 fn levels_that_no_two_patterns_tell_apart_are_one_node() {
     for levels in [1, 2, 500] {
         let long = format!("/topic/{}", "*/a/".repeat(levels));
