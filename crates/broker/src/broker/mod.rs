@@ -131,8 +131,9 @@ const STEPS: usize = 4096;
 ///
 /// **A connection's life.** `Connect`, then any commands, then `Disconnect`, after which its id is
 /// never used again; commands for an unknown id do nothing. [`Event::Close`] asks for the
-/// `Disconnect`. `Depart` says that the peer of a connection that is not read will send nothing more. Before it the driver hands in its last `Credit` (and `TransportAck`): what is not
-/// counted as written, or acknowledged, goes back to its queue.
+/// `Disconnect`. Before that the driver hands in its last `Credit` (and `TransportAck`): what is not
+/// counted as written, or acknowledged, goes back to its queue. `Depart` says of a connection that is
+/// not read that its peer sends nothing more.
 ///
 /// **Pausing.** Between [`Event::Pause`] and [`Event::Resume`] a driver should hand in nothing that a
 /// connection publishes. What it hands in nevertheless waits in order, and is charged. Acks, nacks,
