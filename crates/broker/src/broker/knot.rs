@@ -6,7 +6,8 @@
 //! among these consumers, they form a knot (as in a deadlock detector) that nobody else unties. Then
 //! the connection's messages go over the queue's bound, or its share of memory, until it may be read
 //! again. Where no message waits in a queue that has more than its share, consumers that are read do
-//! not count: they can free none of what the others have. One with acks that waits for memory itself,
+//! not count: they can free none of what the others have. A queue that an operator has paused is no part of a knot: only
+//! what its consumers have of its share may come back by their acks. One with acks that waits for memory itself,
 //! or for a topic's share of it, is a knot of its own: its acks may be what frees some. Knots have a
 //! sixteenth of the memory budget beyond it.
 
@@ -223,12 +224,17 @@ impl Broker {
             // Consumers that are read may be among those that are still to join.
             return Consumers::Free;
         }
+        let is_paused = self.channels[queue].is_paused;
+        if is_paused && !is_share {
+            // Acks make no room in it: nothing of it is handed out until an operator resumes it.
+            return Consumers::Free;
+        }
         let (mut next, mut consumers) = (self.channels[queue].everybody.first, 0);
         // Messages of groups, if no others wait, are taken by the consumers that they are bound to alone.
         let backlog = &self.channels[queue].backlog;
         let is_bound = backlog.has_groups() && !backlog.has_ready();
-        // If none wait, only acks free more of the queue's share.
-        let is_of_acks = is_share && !backlog.has_ready();
+        // If none wait, or none is handed out, only acks free more of the queue's share.
+        let is_of_acks = is_share && (is_paused || !backlog.has_ready());
         // It consumed the queue, and its acks may be what frees memory of it.
         let owes = (is_share || is_bound) && self.owes_acks(slot, queue);
         *returns |= owes;
@@ -254,6 +260,9 @@ impl Broker {
                     continue;
                 }
                 return Consumers::Free;
+            }
+            if is_paused && row.unacked == 0 {
+                continue;
             }
             match self.awaits(member.connection) {
                 Some(other) if queues.contains(&other) => {}

@@ -31,6 +31,8 @@ impl Broker {
             channel.pauses = None;
             let rank = channel.backlog.first_rank();
             rank.into_iter().for_each(|rank| self.note_rank(slot, rank));
+            // Acks make room in it again, also those of its publishers.
+            self.look_at_waiters(slot);
         }
         self.run_effects();
         true

@@ -149,6 +149,23 @@ fn a_queue_without_consumers_pauses_a_consumer_of_another_within_its_bound() {
 }
 
 #[test]
+fn a_consumer_that_fills_a_queue_which_an_operator_has_paused_waits_at_its_bound_until_it_is_resumed() {
+    for unacked in [0, 1] {
+        let mut bench = Bench::new(limits(0));
+        bench.subscribe_with(1, "/queue/a", MANUAL);
+        (0..unacked).for_each(|_| check(&bench.publish(3, "/queue/a", &["g"]), &["1:g"]));
+        assert!(bench.broker.pause_queue(bench.now, b"/queue/a"));
+        assert_eq!(brief(&bench.publish(1, "/queue/a", &["0", "1", "2", "3", "4"])), ["pause 1"]);
+        assert_eq!(depth(&bench, "/queue/a"), 2, "{unacked} unacked");
+        assert!(bench.broker.resume_queue(bench.now, b"/queue/a"));
+        bench.rest();
+        let lines = brief(&bench.events());
+        assert!(lines.contains(&"resume 1".to_owned()), "its acks make room from now on: {lines:?}");
+        assert_eq!(depth(&bench, "/queue/a"), 4 + unacked, "{unacked} unacked");
+    }
+}
+
+#[test]
 fn a_knot_takes_all_consumers_that_are_to_join_a_new_queue() {
     let subscribe = |bench: &mut Bench, id, number, pattern: &'static str| {
         let subscription = SubscriptionId(number);

@@ -170,6 +170,21 @@ fn one_that_never_acks_is_paused_within_a_sixteenth_over_the_budget_and_goes_on_
     assert!(brief(&bench.pass(0)).contains(&"resume 1".to_owned()));
 }
 
+#[test]
+fn a_queue_that_an_operator_has_paused_is_over_its_share_of_memory_only_for_acks_that_may_come() {
+    for unacked in [0, 1] {
+        let mut bench = Bench::new(short(0));
+        bench.subscribe_with(1, "/queue/a", MANUAL);
+        (0..unacked).for_each(|_| check(&bench.publish(3, "/queue/a", &["g"]), &["1:g"]));
+        assert!(bench.broker.pause_queue(bench.now, b"/queue/a"));
+        let body = "x".repeat(100);
+        while !is_left_paused(&bench.publish(1, "/queue/a", &[&body]), 1) {}
+        let (limit, used) = (bench.broker.budget.limit(), bench.broker.totals().memory);
+        assert_eq!(used >= limit, unacked > 0, "{used} of {limit} with {unacked} unacked");
+        assert!(used < most(&bench), "{used} of {limit}");
+    }
+}
+
 /// Connection 1 consumes what it sends, acks nothing, and is paused at last.
 fn never_acks(bench: &mut Bench) {
     bench.subscribe_with(1, "/queue/a", MANUAL);
