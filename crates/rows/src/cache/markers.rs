@@ -6,8 +6,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-/// Ticks after which a read gives up; it has waited for one less at least.
-const TICKS: u32 = 5;
+/// Whole ticks that a read waits at least: it gives up at the one after these.
+pub(crate) const TICKS: u32 = 4;
 
 /// Markers, numbered from 1 over all connections, and who waits for which.
 ///
@@ -89,13 +89,13 @@ impl Markers {
         proven.iter().for_each(|waiting| waiting.group.finish(true));
     }
 
-    /// Time has passed: reads that have waited for more than four ticks give up.
+    /// Time has passed: reads that have waited for four whole ticks give up.
     pub fn tick(&self) {
         let late: Vec<Waiting> = {
             let mut state = self.0.lock();
             let State { next, begun_for, .. } = &mut *state;
             next.iter_mut().chain(&mut *begun_for).for_each(|waiting| waiting.ticks += 1);
-            let is_late = |waiting: &mut Waiting| waiting.ticks >= TICKS;
+            let is_late = |waiting: &mut Waiting| waiting.ticks > TICKS;
             next.extract_if(.., is_late).chain(begun_for.extract_if(.., is_late)).collect()
         };
         late.iter().for_each(|waiting| waiting.group.finish(false));
@@ -249,7 +249,7 @@ mod tests {
         let mut lost = markers.wait();
         markers.begin();
         let mut first = markers.wait();
-        for _ in 1..TICKS {
+        for _ in 0..TICKS {
             markers.tick();
             assert_eq!((is_over(&mut lost), is_over(&mut first)), (None, None));
         }

@@ -25,6 +25,7 @@ mod sync;
 
 pub use lease::{Lease, Waiter};
 pub use look::is_same;
+pub(crate) use markers::TICKS;
 pub use markers::{Markers, Wait};
 
 use bytes::Bytes;

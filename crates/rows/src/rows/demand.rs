@@ -1,15 +1,12 @@
 //! The driver's side of waiting reads: when a marker is wanted, and when reads give up.
 
 use super::state::Inner;
-use crate::cache::Markers;
+use crate::cache::{Markers, TICKS};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
-
-/// Parts of a read's time in which ticks come: it gives up at the fifth.
-const TICKS: u32 = 4;
 
 /// Waits until somebody waits for a marker that has not begun, and then as long as more come, for at most `most`.
 ///
