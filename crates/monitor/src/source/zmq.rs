@@ -76,7 +76,7 @@ impl Collecting {
             Ok(_) => {}
             Err(Error::Bind { source, .. }) => {
                 let pauses = Backoff::new(FIRST_RETRY, LAST_RETRY);
-                collecting.lacks(Missing { endpoint: endpoint.to_owned(), reason: reason(&source), pauses });
+                collecting.note_missing(Missing { endpoint: endpoint.to_owned(), reason: reason(&source), pauses });
             }
             Err(error) => return Err(error),
         }
@@ -88,7 +88,8 @@ impl Collecting {
         self.socket.last_endpoint().map(|endpoint| endpoint.to_string())
     }
 
-    fn lacks(&mut self, missing: Missing) {
+    /// Shows and logs that the endpoint cannot be listened on now.
+    fn note_missing(&mut self, missing: Missing) {
         let Missing { endpoint, reason, .. } = &missing;
         tracing::error!("monitor does not collect at {endpoint}, and tries again: {reason}");
         let Purpose { service, protocol, .. } = COLLECT;
@@ -113,7 +114,7 @@ impl Collecting {
                 if reason == missing.reason {
                     self.missing = Some(missing);
                 } else {
-                    self.lacks(Missing { reason, ..missing });
+                    self.note_missing(Missing { reason, ..missing });
                 }
             }
         }
@@ -181,7 +182,7 @@ async fn until(time: Option<Instant>) {
     }
 }
 
-/// Whether other machines may reach it.
+/// Returns true if other machines may reach the endpoint.
 pub(crate) fn is_open(endpoint: &str) -> bool {
     match endpoint.parse() {
         Ok(Endpoint::Tcp { host, .. }) => {
@@ -199,7 +200,7 @@ struct Faults {
 }
 
 impl Faults {
-    /// Returns true if it is logged.
+    /// Counts and logs an event that is a fault. Returns true if it was logged.
     fn take(&mut self, event: &Event, now: Instant, count: &AtomicU64) -> bool {
         let is_fault = match event {
             Event::HandshakeFailed { .. } => true,
