@@ -4,11 +4,14 @@ use crate::bind::{BindError, advice, bind, is_missing_loopback, twin};
 use crate::{MissingAddress, Services};
 use std::future::pending;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::time::Duration;
 use switchboard_driver::Backoff;
 use tokio::net::{TcpListener, lookup_host};
 use tokio::time::sleep;
+
+#[cfg(test)]
+mod tests;
 
 /// The first and the longest pause before an address, or a service, is tried again; each is twice the one before.
 pub const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -186,7 +189,11 @@ impl Missing {
         bound.push(listener);
         // A port that the kernel has chosen is this listener's alone.
         let is_given = |twin: &SocketAddr| {
-            self.given.iter().any(|given| given.ip() == twin.ip() && (given.port() == twin.port() || given.port() == 0))
+            self.given.iter().any(|given| {
+                let is_same = given.ip() == twin.ip() && (given.port() == twin.port() || given.port() == 0);
+                // `[::]` has all addresses of its port: the twin would keep it from being bound.
+                is_same || given.ip() == Ipv6Addr::UNSPECIFIED && given.port() == twin.port()
+            })
         };
         let Some(twin) = twin.filter(|twin| !is_given(twin)) else { return Ok(()) };
         match bind(twin) {
@@ -205,87 +212,5 @@ impl Missing {
 impl Drop for Missing {
     fn drop(&mut self) {
         self.services.forget_addresses(self.purpose);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::net::{Ipv4Addr, Ipv6Addr};
-
-    const HTTP: Purpose = Purpose::http("a", "--listen ");
-
-    async fn listeners(names: &[String], purpose: Purpose) -> Result<(Listeners, Services), BindError> {
-        let services = Services::default();
-        Ok((Listeners::bind(names, purpose, &services).await?, services))
-    }
-
-    async fn count(names: &[String]) -> usize {
-        listeners(names, HTTP).await.unwrap().0.addresses().len()
-    }
-
-    #[tokio::test]
-    async fn a_listener_on_127_0_0_1_is_on_the_other_loopback_too() {
-        let addresses = listeners(&["127.0.0.1:0".into()], HTTP).await.unwrap().0.addresses();
-        let port = addresses[0].port();
-        assert_eq!(addresses, [SocketAddr::from((Ipv4Addr::LOCALHOST, port)), (Ipv6Addr::LOCALHOST, port).into()]);
-    }
-
-    #[tokio::test]
-    async fn an_address_that_is_given_twice_or_has_its_twin_given_is_bound_once() {
-        let free = listeners(&["127.0.0.1:0".into()], HTTP).await.unwrap().0.addresses()[0].port();
-        let names = [
-            format!("127.0.0.1:{free}"),
-            format!("[::1]:{free}"),
-            format!("127.0.0.1:{free}"),
-            format!("localhost:{free}"),
-        ];
-        assert_eq!(count(&names).await, 2);
-        assert_eq!(count(&["127.0.0.1:0".into(), "[::1]:0".into()]).await, 2);
-        assert_eq!(count(&["127.0.0.2:0".into(), "0.0.0.0:0".into()]).await, 2);
-    }
-
-    #[tokio::test]
-    async fn an_address_that_another_program_has_is_shown_and_taken_as_soon_as_it_is_free() {
-        let other = bind("127.0.0.2:0".parse().unwrap()).unwrap();
-        let taken = other.local_addr().unwrap().to_string();
-        let (bound, services) = listeners(&[taken.clone(), "127.0.0.3:0".into()], HTTP).await.unwrap();
-        assert_eq!((bound.addresses().len(), bound.wanted().len()), (1, 2));
-        let missing = services.missing();
-        assert_eq!((missing[0].service, missing[0].protocol, &missing[0].address), ("a", "http", &taken));
-        let remedy = "another program listens there: stop it, or choose another port with --listen HOST:PORT";
-        assert_eq!(missing[0].reason, remedy);
-        let (_, mut missing) = bound.into_parts();
-        drop(other);
-        let listener = missing.next().await;
-        assert_eq!(listener.local_addr().unwrap().to_string(), taken);
-        assert!(missing.is_empty() && services.missing().is_empty());
-        assert_eq!(services.late()[0].address, taken);
-        drop(missing);
-        assert!(services.late().is_empty(), "it does not listen any more");
-    }
-
-    #[tokio::test]
-    async fn the_twin_of_127_0_0_1_that_another_program_has_is_shown_and_tried_again() {
-        let other = bind("[::1]:0".parse().unwrap()).unwrap();
-        let (twin, port) = (other.local_addr().unwrap(), other.local_addr().unwrap().port());
-        let (bound, services) = listeners(&[format!("127.0.0.1:{port}")], HTTP).await.unwrap();
-        assert_eq!((bound.addresses().len(), &services.missing()[0].address), (1, &twin.to_string()));
-        let (_bound, mut missing) = bound.into_parts();
-        drop(other);
-        assert_eq!(missing.next().await.local_addr().unwrap(), twin);
-    }
-
-    #[tokio::test]
-    async fn a_service_that_needs_an_address_does_not_run_without_any() {
-        let other = bind("127.0.0.2:0".parse().unwrap()).unwrap();
-        let taken = [other.local_addr().unwrap().to_string()];
-        let error = listeners(&taken, HTTP).await.map(drop).unwrap_err().to_string();
-        assert!(error.starts_with(&format!("cannot listen on {}: another program", taken[0])), "{error}");
-        let (bound, services) = listeners(&taken, Purpose { is_required: false, ..HTTP }).await.unwrap();
-        assert_eq!((bound.addresses().len(), services.missing().len()), (0, 1));
-        drop(bound);
-        assert!(services.missing().is_empty(), "nobody tries any more");
-        assert!(listeners(&[], HTTP).await.is_ok(), "no address was wanted");
     }
 }
