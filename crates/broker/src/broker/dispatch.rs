@@ -293,6 +293,8 @@ impl Broker {
         self.leased_together += batch.len() as isize - 1;
         self.subscriptions.row(subscription).unacked += batch.len() as u32;
         let connection = self.connections.edit(slot);
+        // Its acks may make room from now on.
+        connection.untangles |= connection.is_told & (connection.unacked == 0);
         connection.unacked += batch.len();
         let first_tag = connection.next_tag;
         connection.next_tag += batch.len() as u64;

@@ -7,9 +7,9 @@
 //! the connection's messages go over the queue's bound, or its share of memory, until it may be read
 //! again. Where no message waits in a queue that has more than its share, consumers that are read do
 //! not count: they can free none of what the others have. A queue that an operator has paused is no part of a knot: only
-//! what its consumers have of its share may come back by their acks. One with acks that waits for memory itself,
-//! or for a topic's share of it, is a knot of its own: its acks may be what frees some. Knots have a
-//! sixteenth of the memory budget beyond it.
+//! what its consumers have of its share may come back by their acks. Nor do consumers without unacked messages count where
+//! all that waits is delayed. One with acks that waits for memory itself, or for a topic's share of it, is a knot of its own:
+//! its acks may be what frees some. Knots have a sixteenth of the memory budget beyond it.
 
 use super::Broker;
 use super::connection::Phase;
@@ -237,6 +237,7 @@ impl Broker {
         let is_of_acks = is_share && (is_paused || !backlog.has_ready());
         // It consumed the queue, and its acks may be what frees memory of it.
         let owes = (is_share || is_bound) && self.owes_acks(slot, queue);
+        let hands_out = !is_paused && (backlog.has_ready() || backlog.has_groups());
         *returns |= owes;
         while let Some(at) = next {
             *looked_at += 1;
@@ -261,7 +262,8 @@ impl Broker {
                 }
                 return Consumers::Free;
             }
-            if is_paused && row.unacked == 0 {
+            if !hands_out && row.unacked == 0 {
+                // No ack of it is missing: time makes room, or whoever has the rest.
                 continue;
             }
             match self.awaits(member.connection) {

@@ -168,6 +168,27 @@ fn a_consumer_that_fills_a_queue_which_an_operator_has_paused_waits_at_its_bound
 }
 
 #[test]
+fn a_consumer_that_has_no_unacked_messages_waits_at_the_bound_of_its_queue_while_all_in_it_is_delayed() {
+    let mut bench = Bench::new(limits(0));
+    bench.subscribe_with(1, "/queue/a", MANUAL);
+    let end = bench.now + Duration::from_secs(1);
+    let attributes = Arc::new(Attributes::default().with_deliver_at(Some(end)));
+    let delayed = |bench: &mut Bench, id: u64| {
+        let batch = Batch::one(b"x").with_attributes(attributes.clone());
+        brief(&bench.send(id, Command::Publish { channel: "/queue/a".into(), batch }))
+    };
+    // Another one waits before it, for more room than the first that is taken makes.
+    let lines: Vec<String> = (0..4).flat_map(|_| delayed(&mut bench, 4)).collect();
+    assert_eq!(lines, ["pause 4"]);
+    let lines: Vec<String> = (0..3).flat_map(|_| delayed(&mut bench, 1)).collect();
+    assert_eq!(lines, ["pause 1"]);
+    assert_eq!(depth(&bench, "/queue/a"), 1, "no more fit in");
+    let lines = brief(&bench.pass(1000));
+    assert!(lines.contains(&"resume 1".to_owned()), "its ack makes room from now on: {lines:?}");
+    assert_eq!((depth(&bench, "/queue/a"), bench.broker.totals().paused), (4, 1), "{lines:?}");
+}
+
+#[test]
 fn a_knot_takes_all_consumers_that_are_to_join_a_new_queue() {
     let subscribe = |bench: &mut Bench, id, number, pattern: &'static str| {
         let subscription = SubscriptionId(number);
