@@ -146,6 +146,16 @@ impl Outbox {
         self.in_flight > 0
     }
 
+    /// Whether the driver has all entries.
+    pub(crate) fn is_handed_out(&self) -> bool {
+        self.len() == self.in_flight
+    }
+
+    /// Unwritten bytes in the driver's hands.
+    pub(crate) fn in_flight_bytes(&self) -> usize {
+        self.in_flight_bytes
+    }
+
     pub(crate) fn has_queue_entries(&self) -> bool {
         self.queue_entries > 0
     }
@@ -342,15 +352,21 @@ impl Outbox {
         }
     }
 
-    /// Takes out the oldest topic entry that is not in flight.
-    pub(crate) fn drop_oldest(&mut self) -> Option<OutboxEntry> {
-        if self.is_swept {
-            return None;
-        }
+    /// Takes out the oldest entry that is not in flight and of a topic whose subscriber may miss it, of those that a search
+    /// from both ends finds; not the newest of all where that stays.
+    pub(crate) fn drop_oldest(
+        &mut self,
+        may_miss: impl Fn(MemberSlot) -> bool,
+        newest_stays: bool,
+    ) -> Option<OutboxEntry> {
         self.close();
-        let end = self.entries.len().min(self.in_flight + SEARCHED);
-        let oldest = (self.in_flight..end).find(|&index| matches!(self.entries[index].origin, Origin::Topic { .. }))?;
-        let entry = self.entries.remove(oldest)?;
+        let (swept, end) = (self.entries.len(), self.len().saturating_sub(usize::from(newest_stays)));
+        let near = self.in_flight..end.min(self.in_flight + SEARCHED);
+        let far = end.saturating_sub(SEARCHED).max(near.end)..end;
+        let entry = |index: usize| if index < swept { &self.entries[index] } else { &self.unswept[index - swept] };
+        let is_missed = |&index: &usize| matches!(entry(index).origin, Origin::Topic { member } if may_miss(member));
+        let oldest = near.chain(far).find(is_missed)?;
+        let entry = if oldest < swept { self.entries.remove(oldest) } else { self.unswept.remove(oldest - swept) }?;
         self.bytes -= entry.batch.bytes();
         self.uncount(&entry);
         Some(entry)

@@ -162,6 +162,8 @@ pub(super) struct Connection {
     /// Subscriptions whose prefetch has room again.
     pub(super) freed: VecDeque<SubscriptionSlot>,
     pub(super) full: Option<Full>,
+    /// Bytes that are handed out ahead of its credit: [`Limits::window`], unless that leaves nothing that it could miss.
+    pub(super) handed_window: usize,
     /// Bytes of queues that may be ahead of it without acks.
     pub(super) window: usize,
     /// When that was used up last.
@@ -187,7 +189,7 @@ pub(super) struct Connection {
     pub(super) recalling: bool,
     /// When its [`Timer::Expiry`](super::Timer) is armed for.
     pub(super) expiry_timer: Option<Time>,
-    /// Expired messages are not recalled before.
+    /// Messages are not recalled before because they are too old.
     pub(super) recall_after: Time,
     /// The channel of its last messages that were not taken, and why, until a receipt says so.
     pub(super) rejected: Option<Box<(Bytes, Refusal)>>,
@@ -248,6 +250,13 @@ impl Connection {
         waiting.saturating_add(bytes) <= limits.outbox
             && self.outbox.messages().saturating_add(messages) <= most
             && self.outbox.len() < entries(limits)
+    }
+
+    /// Whether its outbox has more than the bounds allow.
+    pub(super) fn is_beyond(&self, limits: &Limits) -> bool {
+        let most = if limits.outbox_messages == 0 { usize::MAX } else { limits.outbox_messages };
+        let (load, messages) = (self.outbox.load() + self.assembled, self.outbox.messages());
+        load > limits.outbox || messages > most || self.outbox.len() > entries(limits)
     }
 
     /// Notes that there was no room, and down to where the outbox must drain for it.

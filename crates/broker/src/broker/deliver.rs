@@ -78,7 +78,7 @@ impl Broker {
         }
         let id = connection.id;
         let mut is_timed = false;
-        while let Some(entry) = connection.outbox.hand_out(self.limits.window, self.now) {
+        while let Some(entry) = connection.outbox.hand_out(connection.handed_window, self.now) {
             let (member, tag) = match entry.origin {
                 Origin::Topic { member } | Origin::Queue { member, .. } => (member, None),
                 Origin::Leased { member, first_tag } => {
@@ -222,6 +222,7 @@ impl Broker {
         let connection = self.connections.edit(slot);
         let recalled = connection.outbox.recalled_tag().unwrap_or(u64::MAX);
         connection.handed_tag = connection.handed_tag.min(recalled);
+        self.drop_recalled(slot);
         // The cut may have left an entry of which everything is written.
         self.count_written(slot, 0);
         self.sweep_queues(slot);

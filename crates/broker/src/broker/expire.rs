@@ -13,8 +13,8 @@ use crate::{Attributes, Batch, ConnectionId, Time};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Time between two recalls of expired messages of a connection: each looks at all that the driver has.
-const BETWEEN_RECALLS: Duration = Duration::from_millis(100);
+/// Time between two recalls of a connection's messages because they are too old: each looks at all that the driver has.
+pub(super) const BETWEEN_RECALLS: Duration = Duration::from_millis(100);
 
 impl Broker {
     /// Gives messages that are published the time that their channel allows. `None` if it is over already.

@@ -204,6 +204,7 @@ impl Broker {
         let limits = &self.limits;
         let connection = self.connections.quietly().row(slot);
         connection.full = None;
+        connection.handed_window = limits.window;
         if let Some(time) = connection.grace_ends.take() {
             self.timers.remove(&(time, Timer::Grace(connection.id)));
             let rest = time.since(self.now);

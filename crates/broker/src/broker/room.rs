@@ -1,9 +1,10 @@
 //! Room in the outboxes of a topic's subscribers, and what becomes of a message for one without any.
 
 use super::Broker;
+use super::expire::BETWEEN_RECALLS;
 use super::pause::Blocked;
 use crate::limits::OverflowPolicy;
-use crate::slots::{ChannelSlot, ConnectionSlot};
+use crate::slots::{ChannelSlot, ConnectionSlot, MemberSlot};
 use crate::{Batch, CloseReason, PauseReason};
 
 impl Broker {
@@ -76,15 +77,52 @@ impl Broker {
             }
             OverflowPolicy::DropOld => {
                 while !self.connections[slot].fits(bytes, messages, &self.limits) {
-                    let Some(oldest) = self.connections.edit(slot).outbox.drop_oldest() else { return false };
-                    if let Some(channel) = self.channel_of(oldest.origin) {
-                        self.count_dropped(channel, slot, oldest.batch.len());
+                    if !self.miss_oldest(slot, false) {
+                        return self.take_beyond(slot);
                     }
-                    self.uncharge_entry(&oldest);
-                    oldest.allocation.into_iter().for_each(|allocation| self.release(allocation));
                 }
                 true
             }
+        }
+    }
+
+    /// A subscriber misses the oldest message that the driver does not have, of topics with that policy: false if there is none.
+    fn miss_oldest(&mut self, slot: ConnectionSlot, newest_stays: bool) -> bool {
+        let (members, channels) = (&self.members, &self.channels);
+        let may_miss = |member: MemberSlot| channels[members[member].channel].policy == OverflowPolicy::DropOld;
+        let Some(oldest) = self.connections.edit(slot).outbox.drop_oldest(may_miss, newest_stays) else { return false };
+        if let Some(channel) = self.channel_of(oldest.origin) {
+            self.count_dropped(channel, slot, oldest.batch.len());
+        }
+        self.uncharge_entry(&oldest);
+        oldest.allocation.into_iter().for_each(|allocation| self.release(allocation));
+        true
+    }
+
+    /// The driver has all that a subscriber could miss. The newest is taken beyond the bounds, once, and the driver is asked for
+    /// what it has not begun to write: that is older. Until the outbox has room again it gets half of that at most, so that the
+    /// rest can be missed without asking. Returns false if the outbox is beyond its bounds
+    /// with other messages that wait.
+    #[cold]
+    fn take_beyond(&mut self, slot: ConnectionSlot) -> bool {
+        let (now, limits) = (self.now, &self.limits);
+        let connection = self.connections.edit(slot);
+        if connection.is_beyond(limits) && !connection.outbox.is_handed_out() {
+            return false;
+        }
+        let half = connection.outbox.in_flight_bytes().min(limits.outbox) / 2;
+        connection.handed_window = connection.handed_window.min(half).max(1);
+        if connection.outbox.has_in_flight() && !connection.recalling && now >= connection.recall_after {
+            connection.recall_after = now + BETWEEN_RECALLS;
+            self.recall(slot);
+        }
+        true
+    }
+
+    /// What was recalled from a subscriber is missed as far as it is beyond the bounds. The newest message stays in any case.
+    pub(super) fn drop_recalled(&mut self, slot: ConnectionSlot) {
+        while self.connections[slot].is_beyond(&self.limits) && self.miss_oldest(slot, true) {
+            self.spend(1);
         }
     }
 

@@ -80,6 +80,7 @@ impl Broker {
             lapsed: List::new(),
             freed: VecDeque::new(),
             full: None,
+            handed_window: self.limits.window,
             window: self.limits.initial_window(),
             used_up: self.now,
             resume_ahead: None,

@@ -1,5 +1,7 @@
 //! Subscribers of a topic that do not keep up.
 
+mod drop_old;
+
 use super::{Bench, brief, check, small};
 use crate::{Limits, OverflowPolicy};
 
