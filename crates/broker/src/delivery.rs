@@ -18,8 +18,8 @@ pub struct Delivery {
     /// as after a nack. The connection lives, and a later ack is refused; 0 for ever. The time stands still while the
     /// connection is paused and not read, for 60 s at most.
     pub ack_timeout: Duration,
-    /// Time to live of a message, from its publishing on, unless it expires earlier by itself; 0 for ever.
-    /// Topics follow it too.
+    /// Time to live of a message, from when it comes to its channel, unless it expires earlier by itself; 0 for ever.
+    /// Topics follow it too. Dead letters do by a [`ChannelRule`](crate::ChannelRule) of their own alone.
     pub message_ttl: Duration,
     /// Whether a queue's expired messages become dead letters. They are dropped otherwise.
     pub dead_letter_expired: bool,

@@ -254,11 +254,11 @@ pub enum OverflowPolicy {
     Block,
 }
 
-/// Policy for a message to a queue that is at its bounds in bytes or messages. Queues of dead letters
-/// drop their oldest in any case, and so do those of durable subscriptions: there it does not become a dead letter.
+/// Policy for a message to a queue that is at its bounds in bytes or messages. For a further dead letter its queue drops the
+/// oldest in any case, and so do the queues of durable subscriptions: there it does not become a dead letter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum QueueOverflow {
-    /// Its publisher is paused until there is room.
+    /// Its publisher is paused until there is room; that of a queue of dead letters is told, as with `Reject`.
     #[default]
     Throttle,
     /// It is not taken, and its publisher is told with [`Event::Rejected`](crate::Event::Rejected).

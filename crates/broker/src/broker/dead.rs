@@ -87,7 +87,7 @@ impl Broker {
         self.names.get(name).copied().map_or_else(|| self.make_channel(name), Ok)
     }
 
-    /// The attributes of dead letters: as they were, and how they became such. They expire no more.
+    /// The attributes of dead letters: as they were, and how they became such. Nothing is left of the time that they had.
     fn dead_letter(&self, segment: &Segment, origin: Bytes, reason: Reason) -> Attributes {
         let before = segment.batch.attributes().map(|attributes| Attributes::clone(attributes)).unwrap_or_default();
         let mut headers = Headers::builder();
@@ -119,6 +119,7 @@ impl Broker {
         // A piece of a large buffer must not pin it.
         let pins = self.budget.charged(allocation) > 2 * cost::buffer(batch.footprint());
         let batch = if pins { batch.compact() } else { batch }.with_attributes(attributes);
+        let batch = self.with_ttl(to, batch);
         self.release(allocation);
         let channel = self.channels.edit(to);
         let first = channel.next_seq;

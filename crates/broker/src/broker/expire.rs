@@ -28,13 +28,8 @@ impl Broker {
 
     #[cold]
     #[inline(never)]
-    fn limit_life(&mut self, slot: ChannelSlot, mut batch: Batch) -> Option<Batch> {
-        let ttl = self.channels[slot].delivery.message_ttl;
-        let latest = self.now + ttl;
-        if !ttl.is_zero() && batch.expires().is_none_or(|expires| expires > latest) {
-            let others = batch.attributes().map(|attributes| Attributes::clone(attributes)).unwrap_or_default();
-            batch = batch.with_attributes(Arc::new(others.with_expires(latest)));
-        }
+    fn limit_life(&mut self, slot: ChannelSlot, batch: Batch) -> Option<Batch> {
+        let batch = self.with_ttl(slot, batch);
         if !batch.has_expired(self.now) {
             return Some(batch);
         }
@@ -45,6 +40,17 @@ impl Broker {
         self.note_due(slot, Due::Expired { first, step: 1, messages });
         self.expire(slot, Segment { batch, allocation, tries: Tries::NONE, first: 0, step: 1, group: None });
         None
+    }
+
+    /// Messages come to a channel: they expire no later than its time to live allows, and no later than they would anyway.
+    pub(super) fn with_ttl(&self, slot: ChannelSlot, batch: Batch) -> Batch {
+        let ttl = self.channels[slot].delivery.message_ttl;
+        let latest = self.now + ttl;
+        if ttl.is_zero() || batch.expires().is_some_and(|expires| expires <= latest) {
+            return batch;
+        }
+        let others = batch.attributes().map(|attributes| Attributes::clone(attributes)).unwrap_or_default();
+        batch.with_attributes(Arc::new(others.with_expires(latest)))
     }
 
     /// Whether messages are not to be delivered yet.

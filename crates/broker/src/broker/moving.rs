@@ -325,13 +325,19 @@ impl Broker {
         self.channels.edit(from).left += messages;
         self.leave_group(from, segment.group, segment.batch.len());
         let mut attributes = segment.batch.attributes().cloned();
-        if restores {
+        if self.channels[from].is_dead || restores {
             let mut all = attributes.map(|all| Attributes::clone(&all)).unwrap_or_default();
-            let mut headers = Headers::builder();
-            push_others(&mut headers, &all.headers);
-            all.headers = headers.finish();
-            let topic = all.origin().filter(|topic| Kind::of(topic) == Kind::Topic).cloned();
-            let all = all.with_origin(topic);
+            if self.channels[from].is_dead {
+                // Their time was that of dead letters.
+                all = all.with_expires(None);
+            }
+            if restores {
+                let mut headers = Headers::builder();
+                push_others(&mut headers, &all.headers);
+                all.headers = headers.finish();
+                let topic = all.origin().filter(|topic| Kind::of(topic) == Kind::Topic).cloned();
+                all = all.with_origin(topic);
+            }
             attributes = (all != Attributes::default()).then(|| Arc::new(all));
         }
         let tries = segment.tries.anew();

@@ -213,10 +213,11 @@ impl Broker {
         }
     }
 
-    /// Whether a queue's publishers do not wait for room in it.
+    /// Whether a queue's publishers do not wait for room in it. Those of dead letters do not: nobody may ever consume them.
     pub(super) fn rejects(&self, channel: ChannelSlot) -> bool {
         let row = &self.channels[channel];
-        row.overflow == QueueOverflow::Reject && row.kind == Kind::Queue && !row.is_dead
+        let rejects = row.overflow == QueueOverflow::Reject || row.is_dead && row.overflow == QueueOverflow::Throttle;
+        rejects && row.kind == Kind::Queue
     }
 
     /// Whether a queue will dispatch without anybody's doing: messages are on their way back to it, or this call has not come

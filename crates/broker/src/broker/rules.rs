@@ -4,7 +4,7 @@ use super::Broker;
 use super::channel::Channel;
 use super::round::Round;
 use crate::limits::{ChannelRule, Limits, OverflowPolicy, QueueOverflow};
-use crate::name::is_durable;
+use crate::name::{is_dead, is_durable};
 use crate::slots::ChannelSlot;
 use crate::{Delivery, Time};
 
@@ -23,6 +23,11 @@ impl InForce {
     /// The first rule that matches, and the limits where it says nothing.
     pub(super) fn new(name: &[u8], rules: &[ChannelRule], limits: &Limits) -> InForce {
         let rule = first_rule(rules, name);
+        let mut delivery = rule.map_or(limits.delivery, |rule| rule.delivery.over(&limits.delivery));
+        if is_dead(name) {
+            // Dead letters live until somebody looks at them, or a rule of their own says otherwise.
+            delivery.message_ttl = rule.and_then(|rule| rule.delivery.message_ttl).unwrap_or_default();
+        }
         InForce {
             policy: rule.and_then(|rule| rule.policy).unwrap_or(limits.policy),
             buffer_unsubscribed: rule.and_then(|rule| rule.buffer_unsubscribed).unwrap_or(limits.buffer_unsubscribed),
@@ -33,7 +38,7 @@ impl InForce {
                 _ if is_durable(name) => QueueOverflow::DropOld,
                 overflow => overflow,
             },
-            delivery: rule.map_or(limits.delivery, |rule| rule.delivery.over(&limits.delivery)),
+            delivery,
         }
     }
 

@@ -1,5 +1,7 @@
 //! Dead letters: names, headers, bounds, and the way back.
 
+mod ttl;
+
 use super::attributes::headers;
 use super::retry::{ack, bench, nack};
 use super::{Bench, brief, check, manual};
