@@ -177,7 +177,7 @@ impl Broker {
 
     /// A message of a group comes back from its consumer: what is not handed out does, too, for later ones of the group
     /// must not go before it.
-    fn hold_back(&mut self, slot: ConnectionSlot) {
+    pub(super) fn hold_back(&mut self, slot: ConnectionSlot) {
         let connection = self.connections.edit(slot);
         if connection.outbox.len() > connection.outbox.in_flight().count() {
             connection.wanted = Sweep::Queues;

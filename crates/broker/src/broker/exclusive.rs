@@ -1,10 +1,10 @@
 //! Consumers that ask to be the only one of their queues: the oldest that asked is, and the next takes over.
 
 use super::Broker;
-use super::member::Skipped;
-use crate::SubscriptionId;
+use super::member::{Member, Skipped};
 use crate::name::Kind;
 use crate::slots::{ChannelSlot, ConnectionSlot, MemberSlot, SubscriptionSlot};
+use crate::{AckMode, SubscriptionId};
 
 impl Broker {
     /// A subscription asks to be the only one to consume its queues.
@@ -66,26 +66,63 @@ impl Broker {
         }
     }
 
-    /// A message came back at its ack time-out. The only consumer of a queue that has no other messages lets the next that asked
-    /// take over, behind all of which it is from now on: whoever does not ack would get the same messages until they are dead letters.
+    /// A message came back at its ack time-out. The only consumer of a queue lets the next that asked take over, behind all of
+    /// which it is from now on: whoever does not ack would get the same messages until they are dead letters. The others of its
+    /// messages come first, so it gets no more until they are acked or back: new ones would keep it from ever passing its claim on.
     pub(super) fn pass_claim_on(&mut self, member: MemberSlot) {
         // One that has left is removed with the last that it had.
-        let Some(row) = self.members.get(member) else { return };
-        let channel = &self.channels[row.channel];
-        if row.has_left || channel.claims.len() < 2 || channel.only_consumer() != Some(member) {
+        if self.members.get(member).is_none_or(|row| row.has_left) || !self.has_successor(member) {
             return;
         }
-        let (slot, subscription) = (row.channel, row.subscription);
-        let row = &self.subscriptions[subscription];
+        let subscription = self.members[member].subscription;
+        let row = self.subscriptions.row(subscription);
         // A claim on several queues is one: it passes all of them on, or none.
-        let Some(claim) = row.claim.filter(|_| row.unacked == 0 && !row.by_pattern && !row.is_ended) else { return };
+        if row.by_pattern || row.is_ended {
+            return;
+        }
+        if row.unacked == 0 {
+            return self.pass_on_now(member);
+        }
+        if let (AckMode::Manual { prefetch }, None) = (row.ack, row.passes_on) {
+            (row.ack, row.passes_on) = (AckMode::Manual { prefetch: 0 }, Some(prefetch));
+            // Each ack looks at those that wait for the prefetch.
+            match self.members[member].skipped_in {
+                Skipped::No => self.skip(member, Skipped::Prefetch),
+                Skipped::Outbox | Skipped::Lapsed => self.skip_again(member, Skipped::Prefetch),
+                Skipped::Prefetch | Skipped::Excluded => {}
+            }
+            // For what is not handed out no time runs.
+            self.hold_back(self.members[member].connection);
+        }
+    }
+
+    /// Some messages of a subscription that is to pass its claim on are acked or back: once all are, it does.
+    pub(super) fn go_on_passing(&mut self, subscription: SubscriptionSlot) {
+        let Some(row) = self.subscriptions.get(subscription).filter(|row| row.unacked == 0) else { return };
+        let (Some(prefetch), member) = (row.passes_on, row.members.first) else { return };
+        let row = self.subscriptions.row(subscription);
+        (row.ack, row.passes_on) = (AckMode::Manual { prefetch }, None);
+        if let Some(member) = member.filter(|&member| self.has_successor(member)) {
+            self.pass_on_now(member);
+        }
+    }
+
+    /// Whether a member is the only consumer of its queue, and others asked to be.
+    fn has_successor(&self, member: MemberSlot) -> bool {
+        let channel = &self.channels[self.members[member].channel];
+        channel.claims.len() > 1 && channel.only_consumer() == Some(member)
+    }
+
+    fn pass_on_now(&mut self, member: MemberSlot) {
+        let Member { channel, subscription, .. } = self.members[member];
+        let Some(claim) = self.subscriptions[subscription].claim else { return };
         self.born += 1;
         self.subscriptions.row(subscription).claim = Some(self.born);
-        self.channels.edit(slot).claims.remove(&claim);
-        self.channels.edit(slot).claims.insert(self.born, member);
+        self.channels.edit(channel).claims.remove(&claim);
+        self.channels.edit(channel).claims.insert(self.born, member);
         // Publishers that waited for its acks wait for those of another now.
-        self.look_at_waiters(slot);
-        self.admit_anew(slot);
+        self.look_at_waiters(channel);
+        self.admit_anew(channel);
     }
 
     /// A member leaves its queue.

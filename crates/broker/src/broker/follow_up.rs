@@ -216,6 +216,7 @@ impl Broker {
     /// Lets queues go on that found no room, as far as there is some now.
     fn wake_skipped(&mut self, slot: ConnectionSlot) {
         while let Some(&subscription) = self.connections[slot].freed.front() {
+            self.go_on_passing(subscription);
             let known = self.subscriptions.get(subscription).filter(|row| row.connection == slot);
             let first = known.filter(|row| row.prefetch_left() > 0).and_then(|row| row.skipped.first);
             // Of all subscriptions, those with acks alone have a prefetch.

@@ -20,6 +20,8 @@ pub(super) struct Subscription {
     pub(super) is_ended: bool,
     /// When it asked to be the only consumer of its queues, if it did.
     pub(super) claim: Option<u64>,
+    /// Its claim is to be passed on, and it gets nothing until it has acked all that it has: its prefetch otherwise.
+    pub(super) passes_on: Option<u32>,
     /// Its messages go back at the end, those in the outbox too.
     pub(super) reclaims: bool,
     pub(super) members: List<MemberSlot>,

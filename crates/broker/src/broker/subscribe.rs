@@ -121,6 +121,7 @@ impl Broker {
             unacked: 0,
             is_ended: false,
             claim: None,
+            passes_on: None,
             reclaims: false,
             members: List::new(),
             visits: None,
