@@ -193,3 +193,53 @@ fn an_exclusive_consumer_keeps_its_queue_where_no_other_asked_for_it() {
     bench.credit(1, 5);
     check(&bench.pass(100), &["1:0"]);
 }
+
+/// A full queue whose publishers are not read once they wait. Publisher 8 waits before publisher 2, which has a message to ack.
+fn paused_consumer(bench: &mut Bench, group: Option<&'static str>) {
+    let publish = |bench: &mut Bench, id: u64, messages: usize| {
+        let mut packer = Packer::default();
+        (0..messages).for_each(|_| packer.push(b"x"));
+        let batch = packer.finish().expect("a message").with_attributes(group.map(|group| Arc::new(of(group))));
+        brief(&bench.send(id, Command::Publish { channel: "/queue/a".into(), batch }))
+    };
+    assert_eq!(publish(bench, 9, 2), [""; 0]);
+    assert_eq!(publish(bench, 8, 9), ["pause 8"]);
+    assert_eq!(publish(bench, 2, 1), ["pause 2"]);
+}
+
+fn unread() -> Bench {
+    let limits = Limits { queue_messages: 2, read_ahead: 0, ..bench().broker.limits.clone() };
+    Bench::with_rules(limits, Vec::new())
+}
+
+#[test]
+fn a_publisher_goes_on_once_it_is_the_only_consumer_of_the_full_queue_that_it_waits_for() {
+    let mut bench = unread();
+    bench.subscribe_with(1, "/queue/a", manual(1));
+    bench.subscribe_with(2, "/queue/a", manual(1));
+    bench.send(1, CLAIM);
+    bench.send(2, CLAIM);
+    check(&bench.publish(9, "/queue/a", &["0"]), &["1:0"]);
+    bench.credit(1, 5);
+    paused_consumer(&mut bench, None);
+    check(&bench.pass(99), &[]);
+    // It gets the message, and nobody else can take what waits.
+    check(&bench.pass(1), &["2:0", "resume 2"]);
+    assert_eq!(bench.broker.totals().paused, 1);
+}
+
+#[test]
+fn a_publisher_goes_on_once_no_consumer_that_is_read_has_the_group_of_all_that_waits() {
+    let mut bench = unread();
+    bench.subscribe_with(1, "/queue/a", manual(2));
+    check(&publish(&mut bench, "g", &["0"]), &["1:0"]);
+    bench.pass(50);
+    check(&publish(&mut bench, "g", &["1"]), &["1:1"]);
+    bench.credit(1, 10);
+    bench.subscribe_with(2, "/queue/a", manual(1));
+    check(&bench.publish(9, "/queue/a", &["2"]), &["2:2"]);
+    bench.credit(2, 5);
+    paused_consumer(&mut bench, Some("g"));
+    check(&bench.pass(49), &[]);
+    check(&bench.pass(1), &["resume 2"]);
+}

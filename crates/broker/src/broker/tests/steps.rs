@@ -1,5 +1,7 @@
 //! The bound on one call's work, and that everything is right in between.
 
+mod overtaking;
+
 use super::retry::ack;
 use super::{Bench, brief, manual, small};
 use crate::{AckMode, Batch, Command, Limits, Packer, Page, PauseReason, StatusQuery, SubscriptionId};

@@ -1,0 +1,127 @@
+//! Messages that come back in many calls, and what is published meanwhile.
+//!
+//! A queue sees them come back at once: none that is published goes between them, to whichever consumer. It may go before
+//! all of them: whoever published it cannot know that they are to come back, for nobody has been told.
+
+use crate::broker::tests::{Bench, manual};
+use crate::{Batch, Command, Delivery, DeliveryTag, Event, Limits, SubscriptionId};
+use std::time::Duration;
+
+const MESSAGES: u64 = 6;
+const OTHERS: u64 = 20;
+
+/// Why the messages of a consumer come back.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Cause {
+    Nack,
+    Unsubscribe,
+    Disconnect,
+    Stall,
+}
+
+struct Case {
+    bench: Bench,
+    /// Messages of queue b, in the order in which consumers get them.
+    given: Vec<String>,
+}
+
+impl Case {
+    /// Consumer 1 has all that waits in the queues a and b. Consumer 2 has no room in either.
+    fn new(cause: Cause) -> Case {
+        let delivery = Delivery { redelivery_backoff: Duration::ZERO, ..Delivery::default() };
+        // A nack is for what was handed out, the rest comes out of the outbox.
+        let window = if cause == Cause::Nack { 1 << 20 } else { 1 };
+        let bench = Bench::with_rules(Limits { window, delivery, ..Limits::default() }, Vec::new());
+        let mut case = Case { bench, given: Vec::new() };
+        case.bench.subscribe_with(2, "/queue/*", manual(OTHERS as u32));
+        (0..OTHERS).for_each(|_| case.publish("/queue/y", b"y"));
+        for (number, queue) in [(0, "/queue/a"), (1, "/queue/b")] {
+            let (subscription, pattern) = (SubscriptionId(number), queue.into());
+            case.send(1, Command::Subscribe { subscription, pattern, ack: manual(100) });
+        }
+        for number in 0..MESSAGES {
+            case.publish("/queue/a", b"a");
+            case.publish("/queue/b", number.to_string().as_bytes());
+        }
+        case.given.clear();
+        case
+    }
+
+    fn publish(&mut self, channel: &'static str, body: &[u8]) {
+        self.send(3, Command::Publish { channel: channel.into(), batch: Batch::one(body) });
+    }
+
+    fn send(&mut self, id: u64, command: Command) {
+        let events = self.bench.send(id, command);
+        self.take(events);
+    }
+
+    fn timeout(&mut self) {
+        if self.bench.broker.poll_timeout() == Some(self.bench.now) {
+            self.bench.broker.handle_timeout(self.bench.now);
+        }
+        let events = self.bench.events();
+        self.take(events);
+    }
+
+    fn take(&mut self, events: Vec<Event>) {
+        for event in events {
+            match event {
+                Event::Deliver { connection, channel, batch, .. } => {
+                    if channel == "/queue/b" {
+                        self.given.extend(batch.iter().map(|body| body.escape_ascii().to_string()));
+                    }
+                    if connection.0 == 2 {
+                        self.send(2, Command::Credit { bytes: batch.bytes() });
+                    }
+                }
+                Event::Recall { connection } => self.send(connection.0, Command::Recalled { kept: 0 }),
+                _ => {}
+            }
+        }
+    }
+
+    fn come_back(&mut self, cause: Cause) {
+        match cause {
+            Cause::Nack => {
+                let last = DeliveryTag(2 * MESSAGES);
+                self.send(1, Command::Nack { first: DeliveryTag(1), last, requeue: true });
+            }
+            Cause::Unsubscribe => {
+                (0..2).for_each(|number| self.send(1, Command::Unsubscribe { subscription: SubscriptionId(number) }));
+            }
+            Cause::Disconnect => self.send(1, Command::Disconnect),
+            Cause::Stall => {
+                self.bench.now = self.bench.now + Duration::from_secs(10);
+                self.bench.broker.handle_timeout(self.bench.now);
+                let events = self.bench.events();
+                self.take(events);
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_that_is_published_goes_between_messages_that_come_back_in_many_calls() {
+    for cause in [Cause::Nack, Cause::Unsubscribe, Cause::Disconnect, Cause::Stall] {
+        for steps in [1, 2, 5, 9] {
+            for (before, between) in (0..40).flat_map(|before| (0..4).map(move |between| (before, between))) {
+                let mut case = Case::new(cause);
+                case.bench.broker.set_steps_per_call(steps);
+                case.come_back(cause);
+                (0..before).for_each(|_| case.timeout());
+                case.publish("/queue/b", b"new");
+                (0..between).for_each(|_| case.timeout());
+                // Consumer 2 has room from now on.
+                case.send(2, Command::Ack { first: DeliveryTag(1), last: DeliveryTag(OTHERS) });
+                (0..400).for_each(|_| case.timeout());
+                let old: Vec<String> = (0..MESSAGES).map(|number| number.to_string()).collect();
+                let new = "new".to_owned();
+                let first: Vec<String> = std::iter::once(&new).chain(&old).cloned().collect();
+                let last: Vec<String> = old.iter().chain([&new]).cloned().collect();
+                let given = &case.given;
+                assert!(*given == first || *given == last, "{given:?}: {cause:?}, {steps} steps, {before}, {between}");
+            }
+        }
+    }
+}
