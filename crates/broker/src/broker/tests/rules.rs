@@ -1,5 +1,7 @@
 //! Rules that change at run time.
 
+mod reach;
+
 use super::*;
 use crate::{ChannelRule, OverflowPolicy, Pattern};
 use bytes::Bytes;
