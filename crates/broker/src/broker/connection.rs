@@ -121,6 +121,8 @@ pub(super) struct Connection {
     pub(super) returning: VecDeque<MemberSlot>,
     /// Commands that could not be carried out yet.
     pub(super) pending: VecDeque<Pending>,
+    /// The size of a buffer is among them: one at most.
+    pub(super) has_pending_size: bool,
     /// Bytes of the read-ahead in use.
     pub(super) pending_ahead: usize,
     /// Messages in what is pending.

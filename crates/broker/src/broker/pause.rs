@@ -98,12 +98,14 @@ impl Broker {
         // A size that still waits for memory is replaced, or it would be reserved later for nothing.
         let connection = self.connections.edit(slot);
         let waited = matches!(connection.pending.front(), Some(Pending::Reserve { .. }));
-        let mut dropped = Vec::new();
-        if !connection.pending.is_empty() {
-            let of_size = connection.pending.iter().position(|command| matches!(command, Pending::Reserve { .. }));
-            dropped.extend(of_size.and_then(|index| connection.pending.remove(index)));
+        let (reserved, mut dropped) = (connection.reserved, None);
+        if connection.has_pending_size {
+            // Behind it are at most the messages of one read, of which the first is what it was for.
+            let of_size = connection.pending.iter().rposition(|command| matches!(command, Pending::Reserve { .. }));
+            let behind = of_size.map_or(0, |at| connection.pending.len() - at);
+            dropped = of_size.and_then(|index| connection.pending.remove(index));
+            self.spend(behind / 8);
         }
-        let reserved = connection.reserved;
         dropped.iter().for_each(|command| self.forget_pending(slot, command));
         if bytes <= reserved {
             self.set_reserved(slot, bytes);

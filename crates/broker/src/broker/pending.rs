@@ -70,6 +70,7 @@ impl Broker {
         let row = self.connections.edit(slot);
         row.pending_ahead += command.ahead();
         row.pending_messages += command.messages();
+        row.has_pending_size |= matches!(command, Pending::Reserve { .. });
     }
 
     pub(super) fn wait_before(&mut self, slot: ConnectionSlot, command: Pending) {
@@ -84,6 +85,7 @@ impl Broker {
         let row = self.connections.edit(slot);
         row.pending_ahead -= command.ahead();
         row.pending_messages -= command.messages();
+        row.has_pending_size &= !matches!(command, Pending::Reserve { .. });
     }
 
     /// A command no longer waits.
@@ -96,7 +98,7 @@ impl Broker {
     pub(super) fn abandon_pending(&mut self, slot: ConnectionSlot) {
         let row = self.connections.edit(slot);
         let (pending, messages) = (std::mem::take(&mut row.pending), std::mem::take(&mut row.pending_messages));
-        row.pending_ahead = 0;
+        (row.pending_ahead, row.has_pending_size) = (0, false);
         self.pending -= messages;
         self.totals.dropped_publisher_gone += messages as u64;
         if !pending.is_empty() {

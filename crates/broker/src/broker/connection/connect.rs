@@ -56,6 +56,7 @@ impl Broker {
             settling: VecDeque::new(),
             returning: VecDeque::new(),
             pending: VecDeque::new(),
+            has_pending_size: false,
             pending_ahead: 0,
             pending_messages: 0,
             departed: None,
