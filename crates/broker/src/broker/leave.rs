@@ -142,7 +142,7 @@ impl Broker {
     }
 
     /// Lets the queues dispatch again to which something was to come back: whether all may.
-    fn end_returning(&mut self, slot: ConnectionSlot) -> bool {
+    pub(super) fn end_returning(&mut self, slot: ConnectionSlot) -> bool {
         while let Some(&member) = self.connections[slot].returning.front() {
             if !self.spend(2) {
                 self.connections.edit(slot);
@@ -165,7 +165,8 @@ impl Broker {
         true
     }
 
-    /// Its queue dispatches nothing until everything of a member is back.
+    /// Its queue dispatches nothing until everything of a member is back. To be called before the first message of several is:
+    /// what is published before that cannot overtake them, since nobody has been told that they come back.
     pub(super) fn expect_return(&mut self, slot: ConnectionSlot, member: MemberSlot) {
         let row = self.members.row(member);
         if !std::mem::replace(&mut row.is_returning, true) {

@@ -5,10 +5,13 @@
 
 use crate::broker::tests::{Bench, manual};
 use crate::{Batch, Command, Delivery, DeliveryTag, Event, Limits, SubscriptionId};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 const MESSAGES: u64 = 6;
 const OTHERS: u64 = 20;
+/// The number of the message that is published meanwhile.
+const NEW: u64 = 99;
 
 /// Why the messages of a consumer come back.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,8 +24,8 @@ enum Cause {
 
 struct Case {
     bench: Bench,
-    /// Messages of queue b, in the order in which consumers get them.
-    given: Vec<String>,
+    /// Messages of queue b, in the order in which consumers get them, each with its consumer.
+    given: Vec<(u64, u64)>,
 }
 
 impl Case {
@@ -65,17 +68,21 @@ impl Case {
     }
 
     fn take(&mut self, events: Vec<Event>) {
-        for event in events {
+        let mut events: VecDeque<Event> = events.into();
+        while let Some(event) = events.pop_front() {
             match event {
                 Event::Deliver { connection, channel, batch, .. } => {
                     if channel == "/queue/b" {
-                        self.given.extend(batch.iter().map(|body| body.escape_ascii().to_string()));
+                        let numbers = batch.iter().map(|body| String::from_utf8_lossy(body).parse().expect("a number"));
+                        self.given.extend(numbers.map(|number| (connection.0, number)));
                     }
                     if connection.0 == 2 {
-                        self.send(2, Command::Credit { bytes: batch.bytes() });
+                        events.extend(self.bench.credit(2, batch.bytes()));
                     }
                 }
-                Event::Recall { connection } => self.send(connection.0, Command::Recalled { kept: 0 }),
+                Event::Recall { connection } => {
+                    events.extend(self.bench.send(connection.0, Command::Recalled { kept: 0 }));
+                }
                 _ => {}
             }
         }
@@ -110,17 +117,17 @@ fn nothing_that_is_published_goes_between_messages_that_come_back_in_many_calls(
                 case.bench.broker.set_steps_per_call(steps);
                 case.come_back(cause);
                 (0..before).for_each(|_| case.timeout());
-                case.publish("/queue/b", b"new");
+                case.publish("/queue/b", NEW.to_string().as_bytes());
                 (0..between).for_each(|_| case.timeout());
                 // Consumer 2 has room from now on.
                 case.send(2, Command::Ack { first: DeliveryTag(1), last: DeliveryTag(OTHERS) });
                 (0..400).for_each(|_| case.timeout());
-                let old: Vec<String> = (0..MESSAGES).map(|number| number.to_string()).collect();
-                let new = "new".to_owned();
-                let first: Vec<String> = std::iter::once(&new).chain(&old).cloned().collect();
-                let last: Vec<String> = old.iter().chain([&new]).cloned().collect();
-                let given = &case.given;
-                assert!(*given == first || *given == last, "{given:?}: {cause:?}, {steps} steps, {before}, {between}");
+                let (given, of) = (&case.given, |id: u64| case.given.iter().filter(move |(to, _)| *to == id));
+                let is_old = |&&(_, body): &&(u64, u64)| body < NEW;
+                let is_in_order = [1, 2].into_iter().all(|id| of(id).filter(is_old).is_sorted());
+                let is_at_an_end = [given.first(), given.last()].into_iter().flatten().any(|&(_, body)| body == NEW);
+                let is_whole = given.len() as u64 == MESSAGES + 1;
+                assert!(is_in_order && is_at_an_end && is_whole, "{given:?}: {cause:?}, {steps}, {before}, {between}");
             }
         }
     }
