@@ -265,6 +265,7 @@ impl Broker {
     pub(super) fn count_settled(&mut self, slot: ConnectionSlot, member: MemberSlot, messages: u32) {
         let connection = self.connections.quietly().row(slot);
         connection.unacked -= messages as usize;
+        self.leased_together -= messages as isize;
         // One that owes no acks any more may be done, or is no longer read on for them.
         if connection.unacked == 0 {
             self.connections.edit(slot);

@@ -67,6 +67,7 @@ impl Broker {
         sum += elsewhere.map(Backlog::charge).sum::<usize>();
         sum += subscriptions;
         let (mut pending, mut paused, mut paused_gone, mut arriving, mut needs) = (0, 0, 0, 0, 0);
+        let mut leased_together = 0;
         for (_, connection) in self.connections.iter() {
             let is_gone = connection.phase == Phase::Gone;
             let is_kept = !connection.pending.is_empty() || !connection.waiters.is_empty();
@@ -86,7 +87,9 @@ impl Broker {
             needs += usize::from(connection.need.is_some());
             let unacked: u32 = connection.leases.iter().map(Lease::left).sum();
             assert_eq!(unacked as usize, connection.unacked, "messages that wait for acks");
+            leased_together += unacked as isize - connection.leases.len() as isize;
         }
+        assert_eq!(leased_together, self.leased_together, "messages in leases with others");
         assert_eq!(pending, self.pending, "messages of paused connections");
         let abandoned = self.abandoned.iter().flatten().map(Pending::charge).sum::<usize>();
         sum += abandoned;

@@ -174,13 +174,13 @@ impl Broker {
     pub(super) fn lane(&mut self, member: MemberSlot, batch: &Batch) -> Lane {
         let row = &self.members[member];
         let (slot, subscription) = (row.connection, row.subscription);
+        let prefetch = self.prefetch_left(&self.subscriptions[subscription]);
         let limits = &self.limits;
         let connection = self.connections.quietly().row(slot);
         let subscription = &self.subscriptions[subscription];
         if connection.outbox.len() >= entries(limits) && connection.full.is_none() {
             connection.set_full(0, limits);
         }
-        let prefetch = subscription.prefetch_left();
         let mut skipped = Skipped::No;
         if subscription.is_ended || !connection.is_able() || connection.is_full_for_queues() {
             skipped = Skipped::Outbox;
@@ -290,6 +290,7 @@ impl Broker {
         row.refs += 1;
         let (slot, subscription) = (row.connection, row.subscription);
         self.charge(channel, cost::LEASE);
+        self.leased_together += batch.len() as isize - 1;
         self.subscriptions.row(subscription).unacked += batch.len() as u32;
         let connection = self.connections.edit(slot);
         connection.unacked += batch.len();

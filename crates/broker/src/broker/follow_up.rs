@@ -218,7 +218,7 @@ impl Broker {
         while let Some(&subscription) = self.connections[slot].freed.front() {
             self.go_on_passing(subscription);
             let known = self.subscriptions.get(subscription).filter(|row| row.connection == slot);
-            let first = known.filter(|row| row.prefetch_left() > 0).and_then(|row| row.skipped.first);
+            let first = known.filter(|row| self.prefetch_left(row) > 0).and_then(|row| row.skipped.first);
             // Of all subscriptions, those with acks alone have a prefetch.
             let row = &self.connections[slot];
             let has_lapsed = row.has_lapsed;

@@ -271,6 +271,7 @@ impl Broker {
             let slot = self.members[lease.member].connection;
             self.connections.edit(slot).ack_due.remove(&(due, lease.first_tag));
         }
+        self.leased_together += 1;
         self.uncharge(self.members[lease.member].channel, cost::LEASE);
         self.release(lease.allocation);
         self.unref(lease.member, 1);

@@ -34,14 +34,6 @@ pub(super) struct Subscription {
 }
 
 impl Subscription {
-    /// Further messages that may wait for their acks.
-    pub(super) fn prefetch_left(&self) -> u32 {
-        match self.ack {
-            AckMode::Auto => u32::MAX,
-            AckMode::Manual { prefetch } => prefetch.saturating_sub(self.unacked),
-        }
-    }
-
     pub(super) fn charge(&self) -> usize {
         let bytes = self.pattern.as_bytes().len();
         cost::SUBSCRIPTION + cost::text(bytes) + if self.by_pattern { cost::pattern(bytes) } else { 0 }

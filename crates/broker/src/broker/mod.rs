@@ -234,6 +234,10 @@ pub struct Broker {
     subscription_count: usize,
     /// The cost of all subscriptions, and of the channels that they keep in being.
     lasting_charge: usize,
+    /// Messages that wait for their acks in leases with others, all but one of each lease: each would need memory of its own if
+    /// it came back alone. And the most of them.
+    leased_together: isize,
+    most_together: isize,
     /// The shares of memory that subscriptions have.
     shared: subscription_memory::Shares,
     /// Topics with a retained value, and the charge for all of these.

@@ -20,7 +20,7 @@ impl Broker {
     /// A broker without connections or channels. [`Limits::check`] says whether the limits are
     /// allowed; a broker with others keeps its promises only as far as they can be kept.
     pub fn new(limits: Limits, rules: Vec<ChannelRule>) -> Broker {
-        let shared = Shares::new(&limits);
+        let (shared, most_together) = (Shares::new(&limits), Broker::most_together(&limits));
         Broker {
             budget: MemoryBudget::new(&limits),
             limits,
@@ -74,6 +74,8 @@ impl Broker {
             troubled: BTreeSet::new(),
             subscription_count: 0,
             lasting_charge: 0,
+            leased_together: 0,
+            most_together,
             shared,
             retained: 0,
             retained_charge: 0,

@@ -4,7 +4,7 @@
 use super::Broker;
 use super::member::Subscription;
 use crate::name::Pattern;
-use crate::{Limits, Refusal, cost};
+use crate::{AckMode, Limits, Refusal, cost};
 
 /// The part of the memory for messages that subscriptions to patterns may take.
 const PATTERNS_SHARE: usize = 4;
@@ -16,8 +16,11 @@ const BEYOND_SHARE: usize = 16;
 /// The part of the memory for messages that those which one subscription has not acked may take if they come back one by one.
 const UNACKED_SHARE: usize = 4;
 
+/// The same of all subscriptions together is the bound from which on each gets so few further ones at a time.
+const LEAST_EACH: u32 = 10;
+
 /// Messages that a subscription may have unacked however little memory there is: the default prefetch.
-const LEAST_UNACKED: usize = 100;
+const LEAST_UNACKED: isize = 100;
 
 /// The bytes that subscriptions have of their shares.
 #[derive(Debug)]
@@ -62,8 +65,25 @@ impl Broker {
     /// The most messages that one subscription may have unacked, whatever prefetch it asks for. Those that are handed out together
     /// cost little, and each that comes back alone costs as much as [`cost::RETURNED`].
     pub(super) fn most_unacked(&self) -> u32 {
-        let most = self.limits.memory_for_messages() / UNACKED_SHARE / cost::RETURNED;
-        u32::try_from(most.max(LEAST_UNACKED)).unwrap_or(u32::MAX)
+        u32::try_from(self.most_together.max(LEAST_UNACKED)).unwrap_or(u32::MAX)
+    }
+
+    /// Further messages that may wait for their acks at a subscription: few, while all that wait so in leases with others would
+    /// take more than their share of memory if they came back one by one.
+    #[inline]
+    pub(super) fn prefetch_left(&self, row: &Subscription) -> u32 {
+        match row.ack {
+            AckMode::Auto => u32::MAX,
+            AckMode::Manual { prefetch } if self.leased_together > self.most_together => {
+                prefetch.min(LEAST_EACH).saturating_sub(row.unacked)
+            }
+            AckMode::Manual { prefetch } => prefetch.saturating_sub(row.unacked),
+        }
+    }
+
+    /// The most messages in leases with others from which on subscriptions get few.
+    pub(super) fn most_together(limits: &Limits) -> isize {
+        (limits.memory_for_messages() / UNACKED_SHARE / cost::RETURNED) as isize
     }
 
     /// Finds the memory for another subscription, and for so many bytes more with it, which dead letters give where need be.
