@@ -9,7 +9,7 @@ use switchboard_broker::Status;
 impl Oracle {
     pub(super) fn check_bounds(&mut self, status: &Status) -> Checked {
         let limits = self.settings.limits.clone();
-        let (now, wide, longest) = (self.now, self.settings.wide, self.longest);
+        let (now, wide, longest, piece) = (self.now, self.settings.wide, self.longest, self.piece());
         self.connections = self.connections_of(status);
         let (mut living, mut subscriptions, mut empty) = (0, 0, true);
         for reported in &status.connections {
@@ -32,12 +32,14 @@ impl Oracle {
             if reported.outbox <= limits.outbox {
                 link.got_kept = false;
             }
+            // The newest message beside what it was handed before.
+            let is_beyond = link.is_narrow && reported.outbox <= limits.outbox.max(longest) + piece;
             // Confirmations that were asked for together come together.
             let single =
                 link.handed.len() == 1 || link.handed.iter().all(|handed| matches!(handed.what, What::Barrier));
             let one = if wide && !link.recalling { single } else { reported.outbox <= longest };
             promise!(
-                reported.outbox <= limits.outbox || one || link.got_kept,
+                reported.outbox <= limits.outbox || one || link.got_kept || is_beyond,
                 "the outbox of {id} has {} bytes in more than one message, over its bound of {}",
                 reported.outbox,
                 limits.outbox

@@ -1,6 +1,6 @@
 //! Checks of the broker's events against the books.
 
-use super::link::{Handed, Lost, Owed, What};
+use super::link::{Handed, Link, Lost, Owed, What};
 use super::{Checked, Fate, Message, Oracle, promise};
 use bytes::Bytes;
 use switchboard_broker::{Batch, CloseReason, Event, Limits, OverflowPolicy, PauseReason, Refusal, Time};
@@ -144,7 +144,7 @@ impl Oracle {
         let due = link.due[place].clone();
         promise!(due.lost != Lost::Yes, "{id} got message {message}, which was dropped");
         // One that waited may have been dropped for this one in the same step, and credit then have made room for it.
-        let drops_old = link.dropping && self.credited_between == step;
+        let drops_old = link.dropping && (link.is_narrow || self.credited_between == step);
         for earlier in &link.due[..place] {
             let same = self.messages[earlier.message].publisher == self.messages[message].publisher
                 && self.messages[earlier.message].channel == self.messages[message].channel;
@@ -225,7 +225,9 @@ impl Oracle {
         promise!(link.taken >= sent, "{id} got its confirmation before what it had sent was carried out");
         link.barrier = link.barrier.max(step);
         link.confirmed.push_back(confirm);
-        let waits = link.due.iter().find(|due| due.since < step && due.lost == Lost::No);
+        // What was recalled in this step and dropped is not marked yet.
+        let drops = link.is_narrow && link.dropping;
+        let waits = link.due.iter().find(|due| due.since < step && due.lost == Lost::No && !drops);
         if let Some(due) = waits {
             return Err(format!("a confirmation overtook message {} to {id}", due.message));
         }
@@ -238,10 +240,17 @@ impl Oracle {
         let timeout = self.settings.limits.write_timeout;
         self.has_expired(id)
             || self.has_queue_messages(id)
+            || self.may_miss_old(id)
             || self
                 .links
                 .get(&id)
                 .is_none_or(|link| link.gone || link.stalled || self.now.since(link.last_credit) >= timeout)
+    }
+
+    /// Whether a connection may be asked for what the driver has because that is old: a topic drops its oldest.
+    fn may_miss_old(&self, id: u64) -> bool {
+        let listens = |link: &Link| link.subs.values().any(|sub| !sub.pattern.starts_with(b"/queue"));
+        self.drops_old() && self.links.get(&id).is_some_and(listens)
     }
 
     /// Whether some of what was handed to a connection and was not begun has expired.
@@ -287,8 +296,10 @@ impl Oracle {
         // The urgent message may be given to another meanwhile.
         let is_urgent = self.has_queue_messages(id);
         let (has_expired, is_stalled) = (self.has_expired(id), self.stalled.contains(&id));
+        let may_miss = self.may_miss_old(id);
         let link = self.link(id);
         promise!(!link.recalling, "{id} was recalled twice and not asked in between");
+        link.is_narrow |= may_miss;
         if std::mem::take(&mut link.asked_back) {
             link.recalling = true;
             return Ok(());
@@ -296,8 +307,8 @@ impl Oracle {
         let is_late = now.since(link.last_credit) >= stall;
         (link.recalling, link.stalled) = (true, is_late && is_stalled);
         promise!(
-            is_late || has_expired || is_urgent,
-            "{id} was recalled though it took bytes within the stall time, and nothing has expired or is to wait"
+            is_late || has_expired || is_urgent || may_miss,
+            "{id} was recalled though it took bytes within the stall time, and nothing has expired, is to wait or is missed"
         );
         Ok(())
     }

@@ -146,6 +146,8 @@ pub(super) struct Link {
     pub(super) dropping: bool,
     /// It was subscribed to one topic more than once: only one copy has its patience.
     pub(super) overlaps: bool,
+    /// It was recalled while a topic drops its oldest: since then the driver may get less at a time.
+    pub(super) is_narrow: bool,
     /// It got what a topic kept, which no bound was asked about.
     pub(super) got_kept: bool,
 }
@@ -208,6 +210,7 @@ impl Link {
             has_attributes: false,
             dropping: false,
             overlaps: false,
+            is_narrow: false,
             got_kept: false,
         }
     }
@@ -222,9 +225,9 @@ impl Link {
         self.handed.iter().map(|handed| handed.size).sum::<usize>() - self.written
     }
 
-    /// Whether the driver may have as many entries as it gets at once: what comes behind them waits in the outbox.
+    /// Whether the driver may have as much as it gets at once: what comes behind that waits in the outbox.
     pub(super) fn is_crowded(&self) -> bool {
-        self.handed.len() >= 1024
+        self.is_narrow || self.handed.len() >= 1024
     }
 
     pub(super) fn confirm_bytes(&self) -> usize {

@@ -104,7 +104,7 @@ impl Oracle {
     /// Messages dealt to a connection and not handed out yet may go back unseen.
     pub(super) fn may_requeue(&mut self, id: u64) {
         let link = &self.links[&id];
-        if self.settings.wide && !link.recalling {
+        if self.settings.wide && !link.recalling && !link.is_narrow {
             return;
         }
         for (name, channel) in self.channels.iter().filter(|(name, _)| name.starts_with("/queue")) {

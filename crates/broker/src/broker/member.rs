@@ -208,8 +208,9 @@ impl Broker {
         let row = self.members.row(member);
         (row.has_left, row.reclaims) = (true, reclaims);
         let has_messages = row.refs > 0 && self.channels[channel].kind == Kind::Queue;
-        // The peer of one that unsubscribes may be told before they are back.
-        if has_messages && (reclaims || self.connections[connection].phase == Phase::Gone) {
+        // The peer of one that unsubscribes may be told before they are back. What a driver has, nobody waits for.
+        let row = &self.connections[connection];
+        if has_messages && (reclaims && !row.recalling || row.phase == Phase::Gone) {
             self.expect_return(connection, member);
         }
         // Publishers of this channel need not wait for its outbox any more.
