@@ -231,7 +231,11 @@ fn apply_event(inner: &Arc<Inner>, id: TableId, payload: &str) {
     // Once it is applied: whoever sees the count sees no older row.
     count(&inner.metrics.events);
     let slot = inner.slot(id);
-    let payload = if slot.spec.hidden.is_empty() || slot.table().is_ok_and(|table| has_known_columns(&table, payload)) {
+    let is_known = || {
+        let table = slot.table();
+        table.is_ok_and(|table| has_known_columns(table.columns.iter().map(|column| &*column.name), payload))
+    };
+    let payload = if slot.spec.hidden.is_empty() || is_known() {
         Cow::Borrowed(payload)
     } else {
         Cow::Owned(json!({ "table": &*slot.name, "type": "FLUSH" }).to_string())
