@@ -3,7 +3,7 @@
 use super::{AbortOnDrop, Board, Row, Shared, SiteView};
 use crate::scrape::{Known, Outcome};
 use crate::site::Site;
-use crate::state::{Changes, Record};
+use crate::state::{Attempt, Changes, Record};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -75,7 +75,7 @@ impl Entry {
         SiteView::new(&self.site, &self.record.lock(), self.is_asking.load(Ordering::Relaxed))
     }
 
-    /// Asks soon, or joins the attempt that runs. `None` if the last one is too new to repeat it.
+    /// Asks soon, or joins the attempt that runs. `None` if the last one is too new to repeat it, or the host asked to be left alone.
     pub(super) fn ask(&self, now: Timestamp) -> Option<Awaited> {
         let ended = self.ended.subscribe();
         // Before all else: an attempt that ends from here on is one that was waited for.
@@ -89,17 +89,35 @@ impl Entry {
         Some(Awaited { before, ended })
     }
 
-    /// Whether the last attempt ended less than [`LEAST`] ago.
+    /// Whether the last attempt ended less than [`LEAST`] ago, or than the time that the host asked for.
     fn is_recent(&self, now: Timestamp) -> bool {
-        let tried = self.record.lock().tried;
+        let record = self.record.lock();
+        let least = LEAST.max(record.wait.unwrap_or_default());
         // A clock that was set back must not make a site deaf to refreshes.
-        since(tried.filter(|tried| *tried <= now), now).is_some_and(|age| age < LEAST)
+        since(record.tried.filter(|tried| *tried <= now), now).is_some_and(|age| age < least)
     }
 
-    /// The time until the next attempt. `asked` is what the host asks for.
-    fn pause(&self, now: Timestamp, asked: Option<Duration>) -> Duration {
+    /// Takes the outcome of the attempt that has just ended.
+    fn settle(&self, outcome: Outcome, now: Timestamp) -> Changes {
+        let mut record = self.record.lock();
+        match outcome {
+            Outcome::Found { headlines, total, source, validators } => {
+                record.total = total;
+                record.found(headlines, source, validators, now)
+            }
+            Outcome::Unchanged => record.unchanged(now),
+            Outcome::Broken { reason } => record.broken(reason, now),
+            Outcome::Failed { reason, wait } => {
+                record.failed(reason, wait, now);
+                Changes::default()
+            }
+        }
+    }
+
+    /// The time until the next attempt.
+    fn pause(&self, now: Timestamp) -> Duration {
         let record = self.record.lock();
-        let interval = interval(self.site.ttl, record.failures).max(asked.unwrap_or_default());
+        let interval = interval(self.site.ttl, record.failures).max(record.wait.unwrap_or_default());
         // A clock that was set back must not silence a site.
         since(record.tried, now).map_or(Duration::ZERO, |age| interval.saturating_sub(age))
     }
@@ -117,11 +135,10 @@ fn interval(ttl: Duration, failures: u32) -> Duration {
 }
 
 async fn run(shared: Weak<Shared>, entry: Arc<Entry>) {
-    let mut asked = None;
     // Whether the log says that it fails.
     let mut is_failed_logged = false;
     loop {
-        let pause = entry.pause(Timestamp::now(), asked);
+        let pause = entry.pause(Timestamp::now());
         let is_due = tokio::select! {
             () = sleep(pause) => true,
             () = entry.wake.notified() => false,
@@ -143,38 +160,21 @@ async fn run(shared: Weak<Shared>, entry: Arc<Entry>) {
         drop(board);
         let outcome = scraper.scrape(&entry.site, &known).await;
         let Some(board) = shared.upgrade() else { return };
-        asked = None;
-        let changes = {
-            let (mut record, now) = (entry.record.lock(), Timestamp::now());
-            match outcome {
-                Outcome::Found { headlines, total, source, validators } => {
-                    record.total = total;
-                    record.found(headlines, source, validators, now)
-                }
-                Outcome::Unchanged => record.unchanged(now),
-                Outcome::Broken { reason } => record.broken(reason, now),
-                Outcome::Failed { reason, wait } => {
-                    asked = wait;
-                    if !std::mem::replace(&mut is_failed_logged, true) {
-                        tracing::warn!(
-                            "{}: {reason}; it is asked again, and no more is logged until it answers",
-                            record.name
-                        );
-                    }
-                    record.failed(reason, now);
-                    Changes::default()
-                }
-            }
-        };
+        let changes = entry.settle(outcome, Timestamp::now());
         entry.is_asking.store(false, Ordering::Relaxed);
-        let is_back = entry.record.lock().failures == 0 && std::mem::take(&mut is_failed_logged);
+        let (store, record) = (board.store.clone(), entry.record.lock().clone());
+        if let Some(Attempt::Failed { reason }) = &record.last
+            && !std::mem::replace(&mut is_failed_logged, true)
+        {
+            tracing::warn!("{}: {reason}; it is asked again, and no more is logged until it answers", record.name);
+        }
+        let is_back = record.failures == 0 && std::mem::take(&mut is_failed_logged);
         match &changes.alert {
             Some(alert) if alert.is_broken => tracing::warn!("{}", alert.text),
             Some(alert) => tracing::info!("{}", alert.text),
             None if is_back => tracing::info!("{}: it answers again", entry.site.name),
             None => {}
         }
-        let (store, record) = (board.store.clone(), entry.record.lock().clone());
         if let Ok(saved) = spawn_blocking(move || store.save(&record)).await {
             entry.is_unsaved.store(saved.is_err(), Ordering::Relaxed);
             if let Err(error) = saved {
@@ -292,18 +292,23 @@ mod tests {
         Timestamp::from_second(second).expect("a time")
     }
 
-    /// A site whose only attempt ended at second 100.
-    fn tried() -> Entry {
+    /// A site whose only attempt ended at second 100. The host may have asked to be left alone.
+    fn tried(wait: Option<u64>) -> Entry {
         let text = "[[site]]\nname = \"a\"\nurl = \"http://a.example/\"\nttl = \"10m\"\n";
         let site = crate::site::parse(text).expect("a site").remove(0);
-        let mut record = Record::new(&site);
-        record.failed("status 429".into(), at(100));
-        Entry::new(site, record)
+        let record = Record::new(&site);
+        let entry = Entry::new(site, record);
+        entry.settle(refused(wait), at(100));
+        entry
+    }
+
+    fn refused(wait: Option<u64>) -> Outcome {
+        Outcome::Failed { reason: "status 429".into(), wait: wait.map(Duration::from_secs) }
     }
 
     #[test]
     fn a_refresh_asks_nothing_within_ten_seconds_of_the_last_attempt() {
-        let entry = tried();
+        let entry = tried(None);
         for (second, is_asked) in [(100, false), (109, false), (110, true), (111, true)] {
             assert_eq!(entry.ask(at(second)).is_some(), is_asked, "{second}");
         }
@@ -311,13 +316,38 @@ mod tests {
     }
 
     #[test]
-    fn the_pause_is_at_least_what_the_host_asks_for() {
-        let entry = tried();
-        for (asked, seconds) in [(None, 60), (Some(59), 60), (Some(61), 61), (Some(7200), 7200)] {
-            let pause = entry.pause(at(100), asked.map(Duration::from_secs));
-            assert_eq!(pause, Duration::from_secs(seconds), "{asked:?}");
+    fn a_refresh_asks_nothing_while_the_host_asks_to_be_left_alone() {
+        for (wait, first) in [(9, 110), (10, 110), (11, 111), (7200, 7300)] {
+            let entry = tried(Some(wait));
+            for (second, is_asked) in [(first - 1, false), (first, true), (99, true)] {
+                assert_eq!(entry.ask(at(second)).is_some(), is_asked, "{wait} {second}");
+            }
         }
-        assert_eq!(entry.pause(at(400), Some(Duration::from_secs(7200))), Duration::from_secs(6900));
+    }
+
+    #[test]
+    fn the_pause_is_at_least_what_the_host_asks_for_also_over_a_restart() {
+        for (wait, seconds) in [(None, 60), (Some(59), 60), (Some(60), 60), (Some(61), 61), (Some(7200), 7200)] {
+            let entry = tried(wait);
+            assert_eq!(entry.pause(at(100)), Duration::from_secs(seconds), "{wait:?}");
+            let kept = serde_json::to_string(&*entry.record.lock()).expect("JSON");
+            let site =
+                crate::site::parse("[[site]]\nname = \"a\"\nurl = \"http://a.example/\"\n").expect("a site").remove(0);
+            let restarted = Entry::new(site, serde_json::from_str(&kept).expect("a record"));
+            assert_eq!(restarted.pause(at(130)), Duration::from_secs(seconds - 30), "{wait:?}");
+        }
+    }
+
+    #[test]
+    fn the_host_is_left_alone_until_the_next_attempt_and_no_longer() {
+        let unchanged = || Outcome::Unchanged;
+        let broken = || Outcome::Broken { reason: "0 of 1".into() };
+        let failed = || refused(None);
+        for (outcome, seconds) in [(unchanged(), 600), (broken(), 120), (failed(), 120)] {
+            let entry = tried(Some(7200));
+            entry.settle(outcome, at(7300));
+            assert_eq!(entry.pause(at(7300)), Duration::from_secs(seconds));
+        }
     }
 
     #[test]

@@ -224,7 +224,7 @@ mod tests {
         assert_eq!(state(&record, 100 + 600 + 60), SiteState::Fresh);
         assert_eq!(state(&record, 100 + 600 + 61), SiteState::Stale);
         assert_eq!(state(&record, 0), SiteState::Fresh, "a clock that was set back");
-        record.failed("http://a.example/: away".into(), at(200));
+        record.failed("http://a.example/: away".into(), None, at(200));
         assert_eq!(state(&record, 201), SiteState::Failed);
         assert_eq!(SiteView::new(&site, &record, false).reason(), Some("http://a.example/: away"));
         record.broken("nothing".into(), at(300));

@@ -109,6 +109,9 @@ pub struct Record {
     /// Attempts in a row that were not good.
     #[serde(default)]
     pub failures: u32,
+    /// The least time from the last attempt to the next one, where the host asks for one.
+    #[serde(default)]
+    pub wait: Option<Duration>,
     /// Whether it was told that the rule is broken.
     #[serde(default)]
     pub is_told: bool,
@@ -132,6 +135,7 @@ impl Record {
             tried: None,
             last: None,
             failures: 0,
+            wait: None,
             is_told: false,
             gone: HashMap::new(),
         }
@@ -146,7 +150,7 @@ impl Record {
             return self;
         }
         let (source, validators, tried, last) = (None, Validators::default(), None, None);
-        Record { rule, source, validators, tried, last, failures: 0, is_told: false, ..self }
+        Record { rule, source, validators, tried, last, failures: 0, wait: None, is_told: false, ..self }
     }
 
     /// Headlines were found.
@@ -190,15 +194,16 @@ impl Record {
 
     fn good(&mut self, now: Timestamp, changes: &mut Changes) {
         (self.fetched, self.tried, self.last, self.failures) = (Some(now), Some(now), Some(Attempt::Good), 0);
+        self.wait = None;
         if std::mem::take(&mut self.is_told) {
             let text = format!("{}: its rule finds headlines again ({})", self.name, self.headlines.len());
             changes.alert = Some(RuleAlert { site: self.name.clone(), time: now, is_broken: false, text });
         }
     }
 
-    /// Nothing could be fetched.
-    pub fn failed(&mut self, reason: String, now: Timestamp) {
-        self.bad(Attempt::Failed { reason }, now);
+    /// Nothing could be fetched. The host may ask for a time without attempts.
+    pub fn failed(&mut self, reason: String, wait: Option<Duration>, now: Timestamp) {
+        self.bad(Attempt::Failed { reason }, wait, now);
     }
 
     /// The rule found too little: `reason` says what. Told once, until the rule works again.
@@ -206,14 +211,15 @@ impl Record {
         let text = format!("{}: its rule is broken: {reason}", self.name);
         // The fetched page is no version to compare the next one with.
         self.validators = Validators::default();
-        self.bad(Attempt::Broken { reason }, now);
+        self.bad(Attempt::Broken { reason }, None, now);
         let is_first = !std::mem::replace(&mut self.is_told, true);
         let alert = RuleAlert { site: self.name.clone(), time: now, is_broken: true, text };
         Changes { new: Vec::new(), alert: is_first.then_some(alert) }
     }
 
-    fn bad(&mut self, attempt: Attempt, now: Timestamp) {
-        (self.tried, self.last, self.failures) = (Some(now), Some(attempt), self.failures.saturating_add(1));
+    fn bad(&mut self, attempt: Attempt, wait: Option<Duration>, now: Timestamp) {
+        (self.tried, self.last, self.wait) = (Some(now), Some(attempt), wait);
+        self.failures = self.failures.saturating_add(1);
     }
 
     fn forget(&mut self, now: Timestamp) {
@@ -296,7 +302,7 @@ mod tests {
         find(&mut record, &["/1"], 1);
         let told: Vec<bool> = (2..5).map(|second| record.broken("0 of 1".into(), at(second)).alert.is_some()).collect();
         assert_eq!(told, [true, false, false]);
-        record.failed("away".into(), at(6));
+        record.failed("away".into(), None, at(6));
         // A restart in between.
         let text = serde_json::to_string(&record).expect("JSON");
         let mut record: Record = serde_json::from_str(&text).expect("a record");
@@ -314,7 +320,7 @@ mod tests {
         let mut record = Record::new(&site(""));
         let validators = Validators { etag: Some("x".into()), last_modified: None };
         record.found(headlines(&["/1"]), Source::Fetch, validators.clone(), at(1));
-        record.failed("away".into(), at(2));
+        record.failed("away".into(), None, at(2));
         assert_eq!(record.validators, validators);
         record.broken("0 of 1".into(), at(3));
         assert_eq!(record.validators, Validators::default());
