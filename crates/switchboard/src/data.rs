@@ -20,8 +20,8 @@ const GROUP_OR_OTHERS_WRITE: u32 = 0o022;
 const OTHERS_WRITE: u32 = 0o002;
 const STICKY: u32 = 0o1000;
 
-/// Rows of root.
-const OF_ROOT: &str = "/var/lib/switchboard/rows";
+/// Rows of root. Not below `/var/lib/switchboard`: the service that systemd runs owns all of that, and lets nobody else in.
+const OF_ROOT: &str = "/var/lib/switchboard-root/rows";
 /// Bytes of the longest name there; a file system allows 255.
 const LONGEST_NAME: usize = 200;
 
@@ -90,9 +90,9 @@ fn name_of(directory: &Path) -> String {
 }
 
 /// Notes the data directory in the folder of a private PostgreSQL's rows, so that an operator finds folders of directories that are
-/// gone.
+/// gone. The default folder is of no directory: it serves whatever `HOME` there is.
 pub(crate) fn note_owner(folder: &Path, chosen: Option<&Path>) {
-    let Ok(directory) = directory(chosen) else { return };
+    let Some(Ok(directory)) = chosen.map(|chosen| directory(Some(chosen))) else { return };
     if folder.starts_with(&directory) {
         return;
     }
@@ -210,6 +210,8 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let (folder, data) = (base.path().join("folder"), base.path().join("data"));
         fs::create_dir(&folder).unwrap();
+        note_owner(&folder, None);
+        assert!(!folder.join("data-directory").exists(), "the default folder is of no directory");
         let read = || fs::read_to_string(folder.join("data-directory")).unwrap();
         note_owner(&folder, Some(&data));
         assert_eq!(read(), format!("{}\n", data.display()));

@@ -34,8 +34,9 @@ impl PostgresOptions {
     /// For an experiment: nothing is kept, and nothing has to survive the machine.
     #[must_use]
     pub fn temporary() -> PostgresOptions {
-        // A directory for data, where /run may be memory. Root's can be reached by PostgreSQL's user.
-        let root = || PathBuf::from("/var/lib/switchboard/temporary");
+        // A directory for data, where /run may be memory. Root's can be reached by PostgreSQL's user, which
+        // `/var/lib/switchboard` cannot where systemd runs the program.
+        let root = || PathBuf::from("/var/lib/switchboard-root/temporary");
         let sockets = if User::is_root() { root() } else { own_temporary() };
         let settings = vec!["fsync=off".to_owned()];
         PostgresOptions { data: None, binaries: None, settings, sockets }

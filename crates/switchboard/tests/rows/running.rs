@@ -88,7 +88,7 @@ impl Drop for Rows {
             std::thread::sleep(Duration::from_millis(20));
         }
         let name = self.directory.path().file_name().expect("a name").to_string_lossy().into_owned();
-        for entry in std::fs::read_dir("/var/lib/switchboard/rows").into_iter().flatten().flatten() {
+        for entry in std::fs::read_dir("/var/lib/switchboard-root/rows").into_iter().flatten().flatten() {
             if entry.file_name().to_string_lossy().contains(&name.replace('.', "%2E")) {
                 let _ = std::fs::remove_dir_all(entry.path());
             }
