@@ -1,6 +1,7 @@
 # docker build -t switchboard .
 # docker run -d --name switchboard --read-only --cap-drop ALL -v switchboard:/var/lib/switchboard \
-#     -p 127.0.0.1:25000:25000 -p 127.0.0.1:25080:25080 -p 127.0.0.1:8088:8088 switchboard
+#     -p 127.0.0.1:25000:25000 -p 127.0.0.1:61613:61613 -p 127.0.0.1:25080:25080 \
+#     -p 127.0.0.1:5555:5555 -p 127.0.0.1:8088:8088 switchboard
 
 FROM rust:1.95-bookworm AS build
 WORKDIR /source

@@ -192,6 +192,22 @@ fn the_image_exposes_the_ports_that_its_configuration_listens_at() {
 }
 
 #[test]
+fn the_line_that_runs_the_image_publishes_every_exposed_port_on_loopback() {
+    let text = read("Dockerfile");
+    let comments = text.lines().map_while(|line| line.strip_prefix('#')).collect::<Vec<_>>().join(" ");
+    let run = comments.split_once("docker run ").expect("a command").1;
+    let words: Vec<&str> = run.split_whitespace().collect();
+    let mut published: Vec<&str> = words.windows(2).filter(|pair| pair[0] == "-p").map(|pair| pair[1]).collect();
+    let instructions = instructions();
+    let exposed = of(&instructions, "EXPOSE")[0].split_whitespace();
+    let mut expected: Vec<String> = exposed.map(|port| format!("127.0.0.1:{port}:{port}")).collect();
+    published.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(published, expected);
+    assert_eq!(words.last(), Some(&"switchboard"), "the image's name comes last");
+}
+
+#[test]
 fn the_commands_of_the_image_are_commands_of_the_program() {
     let instructions = instructions();
     let words = |text: &str| -> Vec<String> { serde_json::from_str(text).expect("a JSON list") };

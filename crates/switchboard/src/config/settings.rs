@@ -192,7 +192,7 @@ settings! {
     "listen" Addresses => server.listen, "Addresses for clients of the native protocol.";
     "stomp" Addresses => server.stomp, "Addresses for clients of STOMP, beside those of `listen`, which answer STOMP too; by default none if `listen` is set.";
     "stomp-origins" Origins => server.web.socket_origins, "Other sites whose pages may speak STOMP over WebSocket, as https://HOST; * for every site.";
-    "http" Addresses => server.http, "Addresses for health, metrics and status over HTTP; an empty list serves none.";
+    "http" Addresses => server.http, "Addresses of the page, status, metrics and probes over HTTP; an empty list serves none.";
     "memory" Size [Unit::Bytes.from(0..=LARGEST)] => server.limits.memory, "Memory limit for all buffered messages, with the overhead of every entry and 4 KiB for each of connections; where the rest is short, the publishers of the fullest channels are paused, of one that is alone at half of the rest.";
     "drain" Span => server.drain, "Time to deliver queued messages at shutdown.";
     "handshake" Span [TIMEOUT] => server.handshake, "Time limit for the first frame of a new connection, from 10ms to 1d.";
@@ -213,14 +213,14 @@ settings! {
     "first-window" Size => server.limits.first_window, "Initial `window` of a queue's consumer: it doubles while the consumer takes half of it within 50ms, and is halved when that takes more than 1s.";
     "queue" Size => server.limits.queue, "Maximum size of the messages that wait in one queue, or in one topic that buffers.";
     "queue-messages" Count<usize> => server.limits.queue_messages, "Maximum number of messages that wait in one queue; 0 for as many as `queue` takes.";
-    "overflow" Overflow => server.limits.overflow, "What happens to messages for a queue that is full.";
+    "overflow" Overflow => server.limits.overflow, "What a full queue does with a message: throttle (its publisher waits), reject, or drop-old.";
     "prefetch" Count<u32> => server.limits.prefetch, "Messages that may wait for their acks at a subscription that names no prefetch; 0 for no limit.";
     "retained" Count<usize> => server.limits.retained, "Maximum number of topics with a retained value; 0 for none.";
     "read-ahead" Size [Unit::Bytes.from(0..=LARGEST)] => server.limits.read_ahead, "Bytes read from a paused consumer with acks, so that its acks still arrive; 0 pauses it at once.";
     "grace-period" Span [LIMIT] => server.limits.grace_period, "How long a slow subscriber may pause a topic's publishers; 0 for not at all.";
     "slow-consumer" Span [LIMIT] => server.limits.slow_consumer, "Time for which a subscriber that has missed messages gets no grace period; 0 for none.";
     "write-timeout" Span [LIMIT] => server.limits.write_timeout, "How long a consumer may take no byte before its messages go to others; 0 for no limit.";
-    "policy" Policy => server.limits.policy, "What happens to messages for a slow subscriber of a topic.";
+    "policy" Policy => server.limits.policy, "What a topic does with messages for a slow subscriber: drop-new (beyond its grace period), drop-old, disconnect, or block (its publishers wait).";
     "max-deliveries" Count<u32> => server.limits.delivery.max_deliveries, "Tries without an ack after which a queue's message becomes a dead letter, below /queue/dead/; 0 for no limit.";
     "redelivery-backoff" Span [LIMIT] => server.limits.delivery.redelivery_backoff, "Pause before a message is tried again after a nack or an ack time-out; doubles with each try; 0 for none.";
     "redelivery-backoff-max" Span [LIMIT] => server.limits.delivery.redelivery_backoff_max, "Longest pause before a message is tried again.";
