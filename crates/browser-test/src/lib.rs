@@ -9,7 +9,7 @@ mod relay;
 
 pub use browser::Browser;
 pub use input::key;
-pub use look::{LINKS_TOP, Look, Scheme, TOP_OF_LINKS};
+pub use look::{Look, Scheme, TOP_OF_LINKS};
 pub use relay::Relay;
 
 use std::time::Duration;

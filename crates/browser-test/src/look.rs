@@ -9,14 +9,11 @@ pub struct Look {
     pub(crate) phone: bool,
 }
 
-/// A script that gives the top of a page's links to the other services, shown or not. On a phone it is the same on every page:
-/// [`LINKS_TOP`].
+/// A script that gives the top of a page's links to the other services, shown or not. It is the same on every page, so that they
+/// stay where they are when one is followed: [`Look::links_top`].
 pub const TOP_OF_LINKS: &str =
     "const links = document.querySelector('#services'), isHidden = links.hidden; links.hidden = false;
     const top = Math.round(links.getBoundingClientRect().top + scrollY); links.hidden = isHidden; return top";
-
-/// The top of the links on a phone, in CSS pixels: the second row of the header.
-pub const LINKS_TOP: u32 = 56;
 
 /// The color scheme that the page is asked for: `prefers-color-scheme`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +50,12 @@ impl Look {
         let at = move |(page, port): (&'static str, u16)| (page, SocketAddr::from(([127, 0, 0, 1], port)));
         let name = name.to_owned();
         Look::PAGES.into_iter().map(at).map(move |(page, usual)| (page, if page == name { address } else { usual }))
+    }
+
+    /// The top of the links in this look, in CSS pixels: on a phone they are the second row of the header.
+    #[must_use]
+    pub const fn links_top(self) -> u32 {
+        if self.phone { 56 } else { 14 }
     }
 
     /// The same in another width, in CSS pixels. A desktop's window has at least 500.

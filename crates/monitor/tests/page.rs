@@ -3,8 +3,8 @@
 mod browser;
 
 use browser::{
-    BLUE, Browser, CPU, Collector, ESCAPE, LEFT, LINKS_TOP, LIVE, Look, MEMORY, RIGHT, STATE, Sender, TOP_OF_LINKS, UP,
-    blue, cell, differs, equals, orange, past, pixels, plot, sample,
+    BLUE, Browser, CPU, Collector, ESCAPE, LEFT, LIVE, Look, MEMORY, RIGHT, STATE, Sender, TOP_OF_LINKS, UP, blue,
+    cell, differs, equals, orange, past, pixels, plot, sample,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -333,7 +333,7 @@ async fn a_phone_needs_no_scrolling_sideways_and_a_swipe_pans() {
     browser.until("there is a row", &cell("orders-1", CPU)).await;
     let widths = browser.run("return [document.documentElement.scrollWidth, innerWidth]").await;
     assert_eq!(widths, json!([360, 360]));
-    assert_eq!(browser.run(TOP_OF_LINKS).await, json!(LINKS_TOP));
+    assert_eq!(browser.run(TOP_OF_LINKS).await, json!(Look::PHONE.links_top()));
     browser.swipe(&plot("cpu"), 0.3, 0.7).await;
     browser.until("a swipe leads to the past", "return document.querySelector('#link').dataset.state === 'past'").await;
     browser.close().await;
@@ -385,6 +385,7 @@ async fn pictures_can_be_taken_at_every_width_in_light_and_in_dark() {
         browser.until("the line is drawn", &pixels("cpu", BLUE, 0.1, 0.9)).await;
         browser.until("the strip is there", "return document.querySelector('#self').textContent !== ''").await;
         assert_eq!(browser.run(wide).await, json!(0), "{look:?} scrolls sideways");
+        assert_eq!(browser.run(TOP_OF_LINKS).await, json!(look.links_top()), "{picture}");
         browser.picture(&format!("monitor/{picture}")).await;
         browser.close().await;
     }

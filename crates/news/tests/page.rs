@@ -10,7 +10,7 @@ use service::Served;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use switchboard_browser_test::{Browser, LINKS_TOP, Look, Relay, TOP_OF_LINKS};
+use switchboard_browser_test::{Browser, Look, Relay, TOP_OF_LINKS};
 use tempfile::TempDir;
 
 const TITLES: [&str; 6] = [
@@ -103,9 +103,7 @@ async fn pictures_are_taken_at_every_width_in_light_and_in_dark() {
         assert_eq!(browser.run("return document.title").await, json!("Switchboard news"), "as on the other pages");
         let fits = "return document.documentElement.scrollWidth <= innerWidth";
         assert_eq!(browser.run(fits).await, json!(true), "{look:?}");
-        if picture.starts_with("phone") {
-            assert_eq!(browser.run(TOP_OF_LINKS).await, json!(LINKS_TOP));
-        }
+        assert_eq!(browser.run(TOP_OF_LINKS).await, json!(look.links_top()), "{picture}");
         browser.picture(&format!("news/{picture}")).await;
         browser.close().await;
     }

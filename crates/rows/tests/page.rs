@@ -6,7 +6,7 @@ mod common;
 use common::server;
 use common::service::Service;
 use serde_json::json;
-use switchboard_browser_test::{Browser, LINKS_TOP, Look, Relay, TOP_OF_LINKS};
+use switchboard_browser_test::{Browser, Look, Relay, TOP_OF_LINKS};
 use switchboard_web::Options as WebOptions;
 
 async fn patrons() -> (common::Scratch, Service) {
@@ -112,9 +112,7 @@ async fn pictures_at_every_width_can_be_read_in_light_and_in_dark() {
         let words =
             "return [...document.querySelectorAll('#figures .why')].filter((why) => why.offsetHeight > 0).length";
         assert_eq!(browser.run(words).await, json!(8), "{name}: each figure is explained");
-        if name.starts_with("phone") {
-            assert_eq!(browser.run(TOP_OF_LINKS).await, json!(LINKS_TOP));
-        }
+        assert_eq!(browser.run(TOP_OF_LINKS).await, json!(look.links_top()), "{name}");
         browser.reload().await;
         browser.until("the page is live", &shows("#link", "text === 'live'")).await;
         send(&browser, "GET", "/patron/1", "").await;

@@ -9,4 +9,4 @@ mod collector;
 pub(crate) use asks::{BLUE, CPU, LIVE, MEMORY, STATE, UP, cell, columns, differs, equals, pixels, pixels_above, plot};
 pub(crate) use collector::{Collector, Sender, blue, orange, past, sample};
 pub(crate) use switchboard_browser_test::key::{ESCAPE, LEFT, RIGHT};
-pub(crate) use switchboard_browser_test::{Browser, LINKS_TOP, Look, PATIENCE, TOP_OF_LINKS};
+pub(crate) use switchboard_browser_test::{Browser, Look, PATIENCE, TOP_OF_LINKS};

@@ -3,7 +3,7 @@
 use crate::asks::{HOST, fill, live, open, shows};
 use crate::common::Running;
 use serde_json::json;
-use switchboard_browser_test::{Browser, LINKS_TOP, Look, TOP_OF_LINKS};
+use switchboard_browser_test::{Browser, Look, TOP_OF_LINKS};
 use switchboard_server::{Settings, Token, WebOptions};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -113,8 +113,8 @@ async fn it_can_be_read_in_the_dark_and_on_a_phone() {
         for query in ["", "?view=connections", "?channel=/queue/mail"] {
             let browser = open(&server, look, query).await;
             assert_eq!(browser.run(wide).await, json!(0), "{look:?} {query} scrolls sideways");
+            assert_eq!(browser.run(TOP_OF_LINKS).await, json!(look.links_top()), "{look:?} {query}");
             if look == Look::PHONE && query == "?view=connections" {
-                assert_eq!(browser.run(TOP_OF_LINKS).await, json!(LINKS_TOP));
                 let cut = "return [...document.querySelectorAll('#rows .text:not(.mid)')].filter((cell) => cell.scrollWidth > cell.clientWidth).length";
                 assert_eq!(browser.run(cut).await, json!(0), "it is cut what a connection waits for");
             }
