@@ -20,7 +20,7 @@ const STATEMENTS: usize = 128;
 /// Row JSON must not depend on a role's or a database's settings.
 const FORMATS: &str = "SET timezone = 'UTC'; SET datestyle = 'ISO'; SET intervalstyle = 'iso_8601'; \
     SET bytea_output = 'hex'; SET extra_float_digits = 1; SET client_min_messages = warning; \
-    SET quote_all_identifiers = off;";
+    SET quote_all_identifiers = off; SET lc_monetary = 'C';";
 
 /// A role's search path may name `pg_catalog` behind schemas in which others create types and functions. Unnamed, it is
 /// the first.

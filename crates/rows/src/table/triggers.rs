@@ -233,8 +233,8 @@ fn install_sql(table: &Table, relations: &[String], without_truncate: bool) -> S
     // The formats of rows and the meaning of names must not depend on the writer's session.
     let mut sql = format!(
         "CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql\n\
-         SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET intervalstyle = 'iso_8601'\n\
-         SET bytea_output = 'hex' SET extra_float_digits = 1 SET quote_all_identifiers = off AS {tag}{source}{tag};\n"
+         SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO' SET intervalstyle = 'iso_8601'\n\
+         SET bytea_output = 'hex' SET extra_float_digits = 1 SET lc_monetary = 'C' SET quote_all_identifiers = off AS {tag}{source}{tag};\n"
     );
     let quoted = table.quoted();
     for (name, _) in OURS.iter().filter(|(name, _)| *name != TRUNCATE) {

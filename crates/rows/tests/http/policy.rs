@@ -5,7 +5,7 @@ use super::{address, patrons};
 use serde_json::Value;
 
 /// Types, and the JSON of their values.
-const VALUES: [(&str, &str, &str); 16] = [
+const VALUES: [(&str, &str, &str); 19] = [
     ("int8", "9007199254740993", "9007199254740993"),
     ("int8", "-9223372036854775808", "-9223372036854775808"),
     ("numeric", "12345678901234567890.1200", "12345678901234567890.1200"),
@@ -15,6 +15,9 @@ const VALUES: [(&str, &str, &str); 16] = [
     ("timestamp", "'2024-02-29 12:00:00.5'", "\"2024-02-29T12:00:00.5\""),
     ("timestamptz", "'2024-02-29 12:00:00+02'", "\"2024-02-29T10:00:00+00:00\""),
     ("date", "'2024-02-29'", "\"2024-02-29\""),
+    ("daterange", "'[2024-02-29,2024-03-05)'", "\"[2024-02-29,2024-03-05)\""),
+    ("tstzrange", "'[2024-02-29 12:00:00+02,)'", "\"[\\\"2024-02-29 10:00:00+00\\\",)\""),
+    ("money", "1234.5", "\"$1,234.50\""),
     ("interval", "'1 day 2 hours'", "\"P1DT2H\""),
     ("jsonb", "'{\"a\": [1, null]}'", "{\"a\": [1, null]}"),
     // As it was written; an event has the same value in another form.
@@ -37,7 +40,8 @@ async fn cache_list_and_event_give_the_same_value() {
             "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET timezone = ''Asia/Tokyo''', current_database()); END $$",
         )
         .await;
-    scratch.run("SET timezone = 'America/New_York'; SET bytea_output = 'escape'; SET extra_float_digits = 0").await;
+    scratch.run("SET timezone = 'America/New_York'; SET bytea_output = 'escape'; SET extra_float_digits = 0; SET datestyle = 'German'; \
+              SET intervalstyle = 'sql_standard'").await;
     let service =
         Service::start(&address(&scratch), |settings| settings.tables = vec!["kinds".into()]).await.live().await;
     let mut events = service.events("/events", None).await;
