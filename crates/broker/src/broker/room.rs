@@ -122,7 +122,7 @@ impl Broker {
         true
     }
 
-    /// What was recalled from a subscriber is missed as far as it is beyond the bounds. The newest message stays in any case.
+    /// Recalled messages are missed as far as they are beyond the bounds. The newest one stays in any case.
     pub(super) fn drop_recalled(&mut self, slot: ConnectionSlot) {
         while self.connections[slot].is_beyond(&self.limits) && self.miss_oldest(slot, true) {
             self.spend(1);
