@@ -45,6 +45,7 @@ mod lease;
 mod leases;
 mod list;
 mod meter;
+mod names;
 mod outbox;
 mod slots;
 mod trie;

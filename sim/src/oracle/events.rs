@@ -225,7 +225,7 @@ impl Oracle {
         promise!(link.taken >= sent, "{id} got its confirmation before what it had sent was carried out");
         link.barrier = link.barrier.max(step);
         link.confirmed.push_back(confirm);
-        // What was recalled in this step and dropped is not marked yet.
+        // Messages that were recalled in this step and dropped are not marked yet.
         let drops = link.is_narrow && link.dropping;
         let waits = link.due.iter().find(|due| due.since < step && due.lost == Lost::No && !drops);
         if let Some(due) = waits {

@@ -1,8 +1,8 @@
 //! Channels that are forgotten: since nothing is in them and nobody names them, or since they have ended.
 
+use super::Broker;
 use super::channel::Channel;
 use super::member::Member;
-use super::{Broker, shrink};
 use crate::Event;
 use crate::list::Link;
 use crate::slots::{ChannelSlot, MemberSlot};
@@ -160,7 +160,6 @@ impl Broker {
         let channel = self.channels.quietly().row(slot);
         (channel.is_forgotten, channel.is_urgent) = (true, false);
         self.names.remove(&channel.name);
-        shrink(&mut self.names);
         debug_assert!(channel.backlog.is_empty() && channel.retained.is_none());
         self.arm_due(slot);
         self.use_again(slot);

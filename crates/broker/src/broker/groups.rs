@@ -13,13 +13,14 @@ use crate::lease::LEASE_MESSAGES;
 use crate::slots::{ChannelSlot, ConnectionSlot, GroupSlot, Key, MemberSlot, Slots};
 use crate::{Attributes, Batch, SubscriptionId, cost};
 use bytes::Bytes;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The groups of a queue: those of which it has a message, or a consumer has.
 #[derive(Debug)]
 pub(super) struct Groups {
-    names: HashMap<Bytes, GroupSlot>,
+    /// In order: a table that grows as a whole would keep everybody waiting once it is large.
+    names: BTreeMap<Bytes, GroupSlot>,
     rows: Slots<GroupSlot, Group>,
 }
 
@@ -53,7 +54,7 @@ impl Broker {
             .channels
             .edit(slot)
             .groups
-            .get_or_insert_with(|| Box::new(Groups { names: HashMap::new(), rows: Slots::new() }));
+            .get_or_insert_with(|| Box::new(Groups { names: BTreeMap::new(), rows: Slots::new() }));
         if let Some(&group) = groups.names.get(name) {
             groups.rows.row(group).messages += batch.len();
             return Some(group);
@@ -84,7 +85,6 @@ impl Broker {
         let Some(groups) = &mut self.channels.edit(slot).groups else { return };
         let row = groups.rows.remove(group);
         groups.names.remove(&row.name);
-        super::shrink(&mut groups.names);
         if groups.rows.len() == 0 {
             self.channels.edit(slot).groups = None;
         }

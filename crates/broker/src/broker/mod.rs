@@ -84,6 +84,7 @@ use crate::budget::MemoryBudget;
 use crate::hash::IdHash;
 use crate::limits::{ChannelRule, Limits};
 use crate::list::List;
+use crate::names::Names;
 use crate::slots::{ChannelSlot, ConnectionSlot, MemberSlot, Slots, SubscriptionSlot};
 use crate::trie::Trie;
 use crate::{Command, ConnectionId, Event, Refusal, Time, Totals};
@@ -159,7 +160,7 @@ pub struct Broker {
     steps_per_call: usize,
     ids: HashMap<ConnectionId, ConnectionSlot, IdHash>,
     connections: Table<ConnectionSlot, Connection>,
-    names: HashMap<Bytes, ChannelSlot>,
+    names: Names,
     channels: Table<ChannelSlot, Channel>,
     subscriptions: Slots<SubscriptionSlot, Subscription>,
     members: Slots<MemberSlot, Member>,

@@ -10,6 +10,7 @@ use super::wake::Looks;
 use crate::budget::MemoryBudget;
 use crate::limits::{ChannelRule, Limits};
 use crate::list::List;
+use crate::names::Names;
 use crate::slots::Slots;
 use crate::trie::Trie;
 use crate::{Time, Totals};
@@ -31,7 +32,7 @@ impl Broker {
             steps_per_call: super::STEPS,
             ids: HashMap::default(),
             connections: Table::new(),
-            names: HashMap::new(),
+            names: Names::new(),
             channels: Table::new(),
             subscriptions: Slots::new(),
             members: Slots::new(),

@@ -57,16 +57,19 @@ impl Broker {
         Some((Blocked::Subscriber(subscriber), reason))
     }
 
-    /// Acts by the channel's policy on a subscriber without room: whether there is some now.
+    /// Whether a subscriber has room, at last by the channel's policy.
+    #[inline(always)]
     pub(super) fn make_room(&mut self, channel: ChannelSlot, slot: ConnectionSlot, batch: &Batch) -> bool {
         let (bytes, messages) = (batch.footprint(), batch.len());
         let row = &self.connections[slot];
-        if row.is_closing() {
-            return false;
-        }
-        if row.fits(bytes, messages, &self.limits) {
-            return true;
-        }
+        !row.is_closing()
+            && (row.fits(bytes, messages, &self.limits) || self.act_by_policy(channel, slot, (bytes, messages)))
+    }
+
+    /// Acts by the channel's policy on a subscriber without room: whether there is some now.
+    #[cold]
+    fn act_by_policy(&mut self, channel: ChannelSlot, slot: ConnectionSlot, (bytes, messages): (usize, usize)) -> bool {
+        let row = &self.connections[slot];
         match self.channels[channel].policy {
             OverflowPolicy::DropNew | OverflowPolicy::Block => false,
             // Room is kept for a retained value: nothing that is dropped would make any.
@@ -119,7 +122,7 @@ impl Broker {
         true
     }
 
-    /// What was recalled from a subscriber is missed as far as it is beyond the bounds. The newest message stays in any case.
+    /// Recalled messages are missed as far as they are beyond the bounds. The newest one stays in any case.
     pub(super) fn drop_recalled(&mut self, slot: ConnectionSlot) {
         while self.connections[slot].is_beyond(&self.limits) && self.miss_oldest(slot, true) {
             self.spend(1);
