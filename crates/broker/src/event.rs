@@ -1,3 +1,4 @@
+use crate::words::{s, size};
 use crate::{Batch, ConnectionId, DeliveryTag, StayReason, SubscriptionId};
 use bytes::Bytes;
 
@@ -142,18 +143,6 @@ pub enum Event {
     },
 }
 
-/// The ending of a noun behind its count.
-fn s(count: usize) -> &'static str {
-    if count == 1 { "" } else { "s" }
-}
-
-/// A number of bytes as a setting has it: `4 MiB`, and `4194305 bytes` if it is no whole number of a larger unit.
-fn size(bytes: usize) -> String {
-    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
-    let unit = units.into_iter().find(|(bits, _)| bytes >> bits > 0 && bytes.trailing_zeros() >= *bits);
-    unit.map_or_else(|| format!("{bytes} byte{}", s(bytes)), |(bits, unit)| format!("{} {unit}", bytes >> bits))
-}
-
 /// Why a connection is paused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PauseReason {
@@ -271,14 +260,35 @@ pub enum Refusal {
     },
     /// There is no memory for a connection, a subscription or a subscriber's new channel.
     #[error(
-        "memory is used up: {messages} bytes of the budget of {budget} are for messages, the rest is for connections \
-         (limits: memory, connections)"
+        "memory is used up: {used} of {messages} bytes are taken, which are memory = {} less what is set aside for \
+         connections = {connections} (limits: memory, connections)",
+        size(*budget)
     )]
     Memory {
         /// In bytes.
         budget: usize,
         /// Its bytes beside what is set aside for connections.
         messages: usize,
+        /// Bytes of these that are taken.
+        used: usize,
+        /// As many as there may be.
+        connections: usize,
+    },
+    /// All retained values together would take more than is free, which nobody drains.
+    #[error(
+        "the value takes {bytes} bytes of memory, those of all other topics {taken}, and together they may take no more than is \
+         free: {free} of memory = {} (limit: memory)",
+        size(*budget)
+    )]
+    RetainedMemory {
+        /// Cost of the value.
+        bytes: usize,
+        /// Cost of all others.
+        taken: usize,
+        /// Bytes that are free.
+        free: usize,
+        /// In bytes.
+        budget: usize,
     },
     /// Subscriptions leave less memory than a new channel takes, with those to patterns that match its name.
     #[error(
@@ -373,19 +383,4 @@ pub enum CloseReason {
     /// The broker ends, and what waited for the connection is written.
     #[error("the broker is shutting down")]
     Drained,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::size;
-
-    #[test]
-    fn a_size_is_said_as_a_setting_has_it() {
-        let cases = [(0, "0 bytes"), (1, "1 byte"), (1023, "1023 bytes"), (1024, "1 KiB"), (1025, "1025 bytes")];
-        let larger = [(1536, "1536 bytes"), (4 << 20, "4 MiB"), (5120 << 10, "5 MiB"), (1 << 30, "1 GiB")];
-        for (bytes, text) in cases.into_iter().chain(larger) {
-            assert_eq!(size(bytes), text);
-        }
-        assert_eq!(size(usize::MAX), format!("{} bytes", usize::MAX));
-    }
 }

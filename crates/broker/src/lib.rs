@@ -48,6 +48,7 @@ mod meter;
 mod outbox;
 mod slots;
 mod trie;
+mod words;
 
 mod broker;
 

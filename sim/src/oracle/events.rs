@@ -19,6 +19,10 @@ impl Oracle {
                 promise!(taken + bytes > *share, "a subscription to a pattern was refused though its share has room");
                 return Ok(());
             }
+            Event::Refused { refusal: Refusal::RetainedMemory { bytes, taken, free, .. }, .. } => {
+                promise!(taken + bytes > *free, "a value was refused though there is memory for it");
+                return Ok(());
+            }
             Event::Refused { refusal, .. } => {
                 if let Refusal::UnknownTag { tag } = refusal {
                     promise!(self.unknown_tag == Some(tag.0), "tag {} is refused, not {:?}", tag.0, self.unknown_tag);

@@ -41,7 +41,12 @@ impl Broker {
 
     /// The refusal where memory is used up.
     pub(super) fn no_memory(&self) -> Refusal {
-        Refusal::Memory { budget: self.budget.limit(), messages: self.budget.for_messages() }
+        Refusal::Memory {
+            budget: self.budget.limit(),
+            messages: self.budget.for_messages(),
+            used: self.budget.used(),
+            connections: self.limits.connections,
+        }
     }
 
     /// Whether a channel has more than is free: so the fullest are paused first, and each has its

@@ -110,8 +110,9 @@ impl Broker {
         let longest = batch.iter_packed().map(<[u8]>::len).max().unwrap_or(0);
         let need = cost::buffer(longest + batch.extra_given()) + cost::RETAINED;
         let others = self.retained_charge - before;
-        if need > before && others.saturating_add(need) > self.budget.free().saturating_add(before) {
-            return Err(self.no_memory());
+        let free = self.budget.free().saturating_add(before);
+        if need > before && others.saturating_add(need) > free {
+            return Err(Refusal::RetainedMemory { bytes: need, taken: others, free, budget: self.budget.limit() });
         }
         Ok(())
     }

@@ -13,7 +13,9 @@ fn a_subscriber_whose_new_channel_finds_no_memory_is_refused_and_a_publisher_wai
         let events = brief(&bench.subscribe(1, "/queue/a"));
         assert_eq!(events.is_empty(), fits, "{events:?}");
         if !fits {
-            assert!(events[0].contains("memory is used up"), "{events:?}");
+            let says = format!(" of {} bytes are taken, which are memory = ", 2 * need);
+            let parts = ["memory is used up: ", &says, "connections = 100 (limits: memory, connections)"];
+            assert!(parts.iter().all(|part| events[0].contains(part)), "{events:?}");
             check(&bench.publish(1, "/queue/a", &["0"]), &["pause 1"]);
             bench.send(1, Command::Disconnect);
         }

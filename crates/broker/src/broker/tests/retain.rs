@@ -112,17 +112,17 @@ fn values_have_no_more_of_the_memory_than_is_free() {
         events = retain(&mut bench, &format!("/topic/{topics}"), &[&body]);
         topics += 1;
     }
-    assert_eq!(
-        brief(&events),
-        [format!(
-            "refused: memory is used up: 100000 bytes of the budget of {memory} are for messages, the rest is for connections (limits: memory, connections)"
-        )]
-    );
+    let is_told = |events: &[Event]| {
+        let [told] = &brief(events)[..] else { return false };
+        told.starts_with("refused: the value takes ")
+            && told.ends_with(&format!(" of memory = {memory} bytes (limit: memory)"))
+    };
+    assert!(is_told(&events), "{events:?}");
     assert!((20..60).contains(&topics), "{topics} topics");
     assert_eq!(count(&bench), topics - 1);
     // One in place of another takes nothing more, and one that is longer does.
     check(&retain(&mut bench, "/topic/0", &[&body[100..]]), &[]);
-    assert_eq!(brief(&retain(&mut bench, "/topic/0", &[&body.repeat(5)])), brief(&events));
+    assert!(is_told(&retain(&mut bench, "/topic/0", &[&body.repeat(5)])));
     // A publisher of others is not paused for them.
     check(&bench.publish(2, "/queue/a", &["x"]), &[]);
 }
