@@ -200,7 +200,7 @@ impl<'a> Connection<'a> {
                 self.progress_ends(reads, !finished && !hub.is_draining())
             };
             let asks = self.asks();
-            let Ok(beats) = self.beats(reads) else { return Ending::silent(hub, handle) };
+            let Ok(beats) = self.beats(reads) else { return self.silent() };
             if !self.dirty.is_empty() {
                 continue;
             }

@@ -295,7 +295,7 @@ async fn persistent_messages_are_counted() {
 }
 
 #[tokio::test]
-async fn heartbeats_are_sent_and_a_silent_peer_is_found_dead() {
+async fn heartbeats_are_sent_and_a_silent_peer_is_found_dead_and_told() {
     let server = Running::start().await;
     let mut client = StompClient::silent(server.native).await;
     client.send("CONNECT\naccept-version:1.2\nheart-beat:200,200\n\n\0").await;
@@ -303,7 +303,10 @@ async fn heartbeats_are_sent_and_a_silent_peer_is_found_dead() {
     let mut bytes = Vec::new();
     let read = tokio::io::AsyncReadExt::read_to_end(&mut client.socket, &mut bytes);
     tokio::time::timeout(common::PATIENCE, read).await.expect("an end").unwrap();
-    assert!(!bytes.is_empty() && bytes.iter().all(|&byte| byte == b'\n'), "{bytes:?}");
+    let text = String::from_utf8(bytes).unwrap();
+    let error = text.trim_start_matches('\n');
+    assert!(error.len() < text.len(), "{text}");
+    assert!(error.starts_with("ERROR\nmessage:nothing came for 400 ms, which are two of the heart-beats"), "{text}");
 }
 
 #[tokio::test]

@@ -51,7 +51,7 @@ fn a_queue_can_be_purged_and_its_held_publisher_goes_on() {
     let purge = ask(&broker, &["queues", "purge", "/queue/a b", "--yes"]);
     assert!(purge.status.success(), "{purge:?}");
     assert_eq!(String::from_utf8_lossy(&purge.stdout), "Purged 2 messages of /queue/a b.\n");
-    broker.log.find(&["WARN", "purged 2 messages of queue /queue/a b"]);
+    broker.log.find(&["INFO", "purged 2 messages of queue /queue/a b"]);
     assert_eq!(publisher.until_echo(), Vec::<Vec<u8>>::new());
     assert_eq!(Client::listening_late(&broker, "/queue/a b").until_echo(), [[2; 46]]);
     drop(publisher);

@@ -177,9 +177,12 @@ impl Ending {
     }
 
     /// Nothing came for two of the intervals that were agreed on.
-    pub(super) fn silent(hub: &Hub, handle: &ConnectionHandle) -> Ending {
-        log!(hub, handle, Slow, warn, "closed: the peer has sent nothing for two of its heart-beats");
-        Ending::Gone
+    pub(super) fn silent(hub: &Hub, handle: &ConnectionHandle, silence: Duration) -> Ending {
+        let millis = silence.as_millis();
+        let reason =
+            format!("nothing came for {millis} ms, which are two of the heart-beats that CONNECT has announced");
+        log!(hub, handle, Slow, warn, "closed: {reason}");
+        Ending::told(handle, reason, Ending::Gone)
     }
 
     pub(super) async fn carry_out(self, context: &Context, handle: &Arc<ConnectionHandle>, gone: Gone<'_>) {

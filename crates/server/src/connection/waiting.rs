@@ -40,6 +40,13 @@ impl Connection<'_> {
         }
     }
 
+    /// The end of a peer that was silent for too long.
+    pub(super) fn silent(&mut self) -> Ending {
+        let heartbeat = self.session.stomp().and_then(|session| session.heartbeat());
+        let silence = heartbeat.map(|heartbeat| heartbeat.silence()).unwrap_or_default();
+        Ending::silent(self.hub, self.handle, silence)
+    }
+
     /// Returns true if more is read of the peer. While the server drains, acks are read to the end, also those of a paused connection:
     /// they may be all that others wait for.
     pub(super) fn reads(&mut self) -> bool {

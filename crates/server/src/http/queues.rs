@@ -146,7 +146,7 @@ async fn purge(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuery) -> Result
     }
     let Some(purged) = hub.purge(&name) else { return Err(no_queue(&name)) };
     let messages = plural(purged, "message");
-    tracing::warn!("purged {messages} of queue {}, asked for over HTTP", shown(&name));
+    tracing::info!("purged {messages} of queue {}, asked for over HTTP", shown(&name));
     Ok(Json(json!({ "purged": purged })).into_response())
 }
 
@@ -211,7 +211,11 @@ fn set_paused(hub: &Hub, query: Option<&str>, pauses: bool) -> Result<Response, 
     if !hub.pause_queue(&name, pauses) {
         return Err(no_queue(&name));
     }
-    tracing::warn!("{verb}d queue {}, asked for over HTTP", shown(&name));
+    if pauses {
+        tracing::warn!("paused queue {}, asked for over HTTP", shown(&name));
+    } else {
+        tracing::info!("resumed queue {}, asked for over HTTP", shown(&name));
+    }
     Ok(Json(json!({ "paused": pauses })).into_response())
 }
 

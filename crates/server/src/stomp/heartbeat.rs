@@ -54,6 +54,11 @@ impl Heartbeat {
         }
     }
 
+    /// The time without a byte after which the peer is dead; zero if nothing is expected of it.
+    pub(crate) fn silence(&self) -> Duration {
+        self.expects.map_or(Duration::ZERO, |(silence, _)| silence)
+    }
+
     /// Says what is due, where so many bytes were written in all.
     pub(crate) fn poll(&mut self, now: Instant, written: u64) -> Beat {
         if self.expects.is_some_and(|(_, at)| at <= now) {
@@ -131,6 +136,6 @@ mod tests {
         assert_eq!(heartbeat.poll(now + millis(1999), 0), Beat::At(now + millis(2000)));
         heartbeat.heard(now + millis(1999));
         assert_eq!(heartbeat.poll(now + millis(3998), 0), Beat::At(now + millis(3999)));
-        assert_eq!(heartbeat.poll(now + millis(3999), 0), Beat::Dead);
+        assert_eq!((heartbeat.poll(now + millis(3999), 0), heartbeat.silence()), (Beat::Dead, millis(2000)));
     }
 }

@@ -4,7 +4,8 @@ use super::files::{files, read};
 use std::collections::BTreeSet;
 
 /// Words of the code that look like headers, and are values of headers or parts of an id.
-const NO_HEADERS: [&str; 8] = ["true", "false", "auto", "client", "client-individual", "classic", "default", "t"];
+const NO_HEADERS: [&str; 10] =
+    ["true", "false", "auto", "client", "client-individual", "classic", "default", "t", "connect", "stomp"];
 
 /// Headers that are explained though the code has no word for them: they mean nothing, or the core writes them.
 const NOT_IN_CODE: [&str; 6] =
@@ -15,7 +16,7 @@ fn is_header(word: &str) -> bool {
         && word.chars().all(|char| char.is_ascii_alphanumeric() || "-._".contains(char))
         // Commands are words in capitals.
         && word.chars().any(|char| char.is_ascii_lowercase())
-        || word.starts_with("AMQ_") && !word.contains(' ')
+        || word.trim_start_matches('_').starts_with("AMQ_") && !word.contains(' ')
 }
 
 /// The string literals of a source file, without those of its tests.

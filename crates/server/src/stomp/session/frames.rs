@@ -1,5 +1,6 @@
 //! Effects of each command.
 
+use super::input::LATER;
 use super::{Session, State, StompError};
 use std::borrow::Cow;
 use switchboard_broker::{Batch, Command};
@@ -40,8 +41,13 @@ impl Session {
             b"ABORT" => self.transactions.abort(&transaction(frame)?)?,
             b"DISCONNECT" => self.end(commands),
             other => {
-                let shown = &other[..other.len().min(40)];
-                return Err(StompError::new(format!("{} is no command of a client", shown.escape_ascii())));
+                let (shown, capitals) = (&other[..other.len().min(40)], other.to_ascii_uppercase());
+                let advice = if LATER.contains(&&capitals[..]) && capitals != other {
+                    format!(": write {}", capitals.escape_ascii())
+                } else {
+                    String::new()
+                };
+                return Err(StompError::new(format!("{} is no command of a client{advice}", shown.escape_ascii())));
             }
         }
         if let Some(receipt) = frame.header(b"receipt") {

@@ -257,6 +257,11 @@ fn recognize(input: &[u8]) -> Result<(), StompError> {
     if is(b"CONNECT ") || is(b"CONNECT\n") || is(b"CONNECT\r") || is(b"STOMP\n") || is(b"STOMP\r") {
         return Ok(());
     }
+    if IN_SMALL.iter().any(|command| is(command)) {
+        // Its rest may still come: less of it could be another protocol's name.
+        let is_whole = IN_SMALL.iter().any(|command| first.starts_with(command));
+        return if is_whole { Err(StompError::new(CAPITALS)) } else { Ok(()) };
+    }
     match first.first_chunk().map(|first| ForeignProtocol::recognize(*first)) {
         // Another protocol's name may still come.
         None => Ok(()),
@@ -273,8 +278,13 @@ fn recognize(input: &[u8]) -> Result<(), StompError> {
     }
 }
 
+/// The first command in small letters, as a person at a terminal types it.
+pub(super) const IN_SMALL: [&[u8]; 2] = [b"connect", b"stomp"];
+
+const CAPITALS: &str = "a session begins with CONNECT or STOMP, in capital letters";
+
 /// Frames that may only follow CONNECT.
-const LATER: [&[u8]; 9] =
+pub(super) const LATER: [&[u8]; 9] =
     [b"SEND", b"SUBSCRIBE", b"UNSUBSCRIBE", b"ACK", b"NACK", b"BEGIN", b"COMMIT", b"ABORT", b"DISCONNECT"];
 
 /// The bytes of a frame before CONNECT that are looked at for its receipt.

@@ -16,7 +16,7 @@ mod transactions;
 use super::{Heartbeat, Ledger, StompError};
 use crate::sync::Mutex;
 use bytes::Bytes;
-use input::Tail;
+use input::{IN_SMALL, Tail};
 use send::Run;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -135,7 +135,9 @@ impl Session {
     /// Whether bytes of a client begin a STOMP session: neither a native client nor one of another protocol that is recognized
     /// begins so.
     pub(crate) fn begins_with(first: &[u8]) -> bool {
+        let begins = |command: &[u8]| first.iter().zip(command).all(|(one, other)| one == other);
         match first {
+            [_, ..] if IN_SMALL.iter().any(|command| begins(command)) => true,
             [b'C' | b'\n' | b'\r', ..] | [b'S' | b'A' | b'N' | b'B' | b'U' | b'D'] => true,
             // STOMP, and the commands that may only follow it: the client is told.
             [one, two, ..] => {

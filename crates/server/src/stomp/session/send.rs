@@ -25,6 +25,9 @@ const NOT_PASSED_ON: [&[u8]; 9] = [
 /// The messages of one group go to one consumer.
 const GROUP: &[u8] = b"JMSXGroupID";
 
+/// Artemis' way to say whether a destination is a queue or a topic.
+const ROUTING: &[u8] = b"destination-type";
+
 /// Milliseconds from the SEND on.
 const DELAY: &[u8] = b"AMQ_SCHEDULED_DELAY";
 
@@ -69,7 +72,7 @@ impl Session {
         let mut attributes = Attributes::default();
         let mut headers = Headers::builder();
         let (mut priority, mut expires, mut deliver_at, mut seen) = (None, None, None, 0);
-        let mut group = None;
+        let (mut group, mut routing) = (None, None);
         for header in frame.headers() {
             let value = &*header.value;
             match &*header.name {
@@ -96,6 +99,7 @@ impl Session {
                         b"expires" => expires = expires.or(self.epoch.at("expires", value)?),
                         b"expiration" => expires = expires.or(self.epoch.after("expiration", value)?),
                         DELAY => deliver_at = self.epoch.after("AMQ_SCHEDULED_DELAY", value)?,
+                        ROUTING => routing = Some(value.to_vec()),
                         GROUP if !value.is_empty() => group = Some(Bytes::copy_from_slice(value)),
                         _ => {}
                     }
@@ -108,6 +112,7 @@ impl Session {
         let attributes = attributes.with_expires(expires).with_deliver_at(deliver_at).with_group(group);
         let channel = channel.ok_or_else(|| missing(frame, "destination"))?;
         let channel = self.limited("destination", destination::channel(&channel, self.connection)?)?;
+        routing.map_or(Ok(()), |routing| refused::check_routing("destination-type", &routing, Kind::of(&channel)))?;
         if deliver_at.is_some() && Kind::of(&channel) == Kind::Topic {
             return Err(StompError::new("AMQ_SCHEDULED_DELAY is for queues: a topic's messages are delivered at once"));
         }

@@ -38,6 +38,9 @@ impl Session {
         let pattern = destination::pattern(&destination, self.connection)?;
         let durable = self.durable(frame, &pattern)?;
         let is_topic = Kind::of(&pattern) == Kind::Topic;
+        if let Some(routing) = frame.header(b"subscription-type") {
+            refused::check_routing("subscription-type", &routing, Kind::of(&pattern))?;
+        }
         check_life(frame, durable.is_some(), is_topic)?;
         let id = frame.header(b"id");
         // In 1.0 a subscription may be known by its destination alone.

@@ -338,7 +338,9 @@ fn a_first_frame_that_is_none_of_connect_is_recognized_and_named() {
         let error = session.received_up_to(bytes.as_bytes(), usize::MAX, &mut Vec::new()).unwrap_err();
         assert!(error.message.contains("CONNECT or STOMP"), "{command}: {}", error.message);
     }
-    for native in [&[0, 0, 0, 5][..], &[0], b"AMQP", b"GET / HTTP/1.1", b"*1\r\n", b"SSH-2.0"] {
+    for native in
+        [&[0, 0, 0, 5][..], &[0], b"stats\r\n", b"set a", b"cas a", b"AMQP", b"GET / HTTP/1.1", b"*1\r\n", b"SSH-2.0"]
+    {
         assert!(!Session::begins_with(native), "{native:?}");
     }
 }

@@ -1,5 +1,6 @@
 //! Errors of frames that are none, and the receipts that they name.
 
+use super::super::Session;
 use super::{CONNECT, session};
 
 #[test]
@@ -56,6 +57,19 @@ fn the_error_of_a_frame_that_cannot_be_decoded_names_a_receipt_that_came_before_
             }
             let error = result.unwrap_err();
             assert_eq!(error.receipt.as_deref(), Some(&b"r"[..]), "{} in steps of {step}", error.message);
+        }
+    }
+}
+
+#[test]
+fn a_first_command_in_small_letters_is_named_once_it_is_whole_wherever_it_is_cut() {
+    for command in ["connect\n", "stomp\r\n"] {
+        for end in 1..=command.len() {
+            let bytes = &command.as_bytes()[..end];
+            assert!(Session::begins_with(bytes), "{command}, {end}");
+            let result = session().0.received_up_to(bytes, usize::MAX, &mut Vec::new());
+            let is_whole = end >= command.trim_end().len();
+            assert_eq!(result.is_err_and(|error| error.message.contains("in capital letters")), is_whole, "{end}");
         }
     }
 }
