@@ -71,11 +71,17 @@ impl Workplace {
 
     /// Keeps sweepers away for as long as the file is open.
     pub(crate) fn lock(&self) -> io::Result<File> {
-        let file = File::open(self.path.join(LOCK))?;
+        let file = self.open_lock()?;
         file.try_lock_shared().map_err(io::Error::from)?;
         // A sweeper may have removed it between the two.
         self.path.join(LOCK).metadata()?;
         Ok(file)
+    }
+
+    /// Opens the lock, whatever stands in its place: a pipe would be waited for until somebody writes to it.
+    fn open_lock(&self) -> io::Result<File> {
+        let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOFOLLOW;
+        File::options().read(true).custom_flags(flags.bits().cast_signed()).open(self.path.join(LOCK))
     }
 
     pub(crate) fn remove(&self) {
@@ -105,11 +111,11 @@ impl Workplace {
     /// Removes it with its processes if it is abandoned. Returns true if it was.
     fn sweep(&self) -> bool {
         // A maker has nothing in it before the lock file; it tries another name if it is removed here.
-        let lock = match File::open(self.path.join(LOCK)) {
+        let lock = match self.open_lock() {
             Err(error) if error.kind() == ErrorKind::NotFound => match fs::remove_dir(&self.path) {
                 Ok(()) => return true,
                 Err(error) if error.kind() == ErrorKind::NotFound => return false,
-                Err(_) => File::open(self.path.join(LOCK)),
+                Err(_) => self.open_lock(),
             },
             opened => opened,
         };
@@ -177,6 +183,20 @@ mod tests {
         });
         sweep(base.path());
         assert_eq!(fs::read_dir(base.path()).expect("a directory").count(), 0, "what nobody holds is swept");
+    }
+
+    #[test]
+    fn a_pipe_in_the_place_of_a_lock_is_not_waited_for() {
+        let base = tempfile::tempdir().expect("a directory");
+        let place = base.path().join("child-pipe");
+        fs::create_dir(&place).expect("made");
+        let made = std::process::Command::new("mkfifo").arg(place.join(LOCK)).status();
+        assert!(made.expect("mkfifo, of coreutils").success());
+        let (done, swept) = std::sync::mpsc::channel();
+        let path = base.path().to_owned();
+        thread::spawn(move || done.send(sweep(&path)));
+        assert_eq!(swept.recv_timeout(std::time::Duration::from_secs(60)), Ok(1));
+        assert!(!place.exists());
     }
 
     #[test]
