@@ -40,10 +40,22 @@ pub fn read_file(path: &Path, max: u64) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 ///
-/// As [`read_file`]; [`ErrorKind::InvalidData`] if it is not UTF-8.
+/// As [`read_file`] and [`text_of`].
 pub fn read_text(path: &Path, max: u64) -> io::Result<String> {
-    let text = String::from_utf8(read_file(path, max)?);
-    text.map_err(|_| io::Error::new(ErrorKind::InvalidData, "it is not UTF-8"))
+    text_of(read_file(path, max)?)
+}
+
+/// Takes the bytes of a file for text.
+///
+/// # Errors
+///
+/// [`ErrorKind::InvalidData`], with the line, if they are not UTF-8.
+pub fn text_of(bytes: Vec<u8>) -> io::Result<String> {
+    String::from_utf8(bytes).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        io::Error::new(ErrorKind::InvalidData, format!("line {line} is not UTF-8"))
+    })
 }
 
 #[cfg(test)]

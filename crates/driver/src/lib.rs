@@ -41,7 +41,7 @@ pub use backoff::Backoff;
 pub use deadline::Deadline;
 pub use descriptors::{build_runtime, ensure_files};
 pub use dial::{MAX_ADDRESSES, connect, connect_to};
-pub use file::{read_file, read_text};
+pub use file::{read_file, read_text, text_of};
 pub use folder::{FolderLock, lock_folder};
 pub use heartbeat::{Check, Heartbeat};
 pub use resolve::{MAX_LOOKUPS, resolve, resolve_blocking};

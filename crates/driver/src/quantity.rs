@@ -120,6 +120,12 @@ pub fn parse_count(text: &str) -> Result<u64, String> {
     }
 }
 
+/// Returns true for the reason of a number that is right in its form, and too large to be counted with.
+#[must_use]
+pub fn is_too_large(reason: &str) -> bool {
+    reason.starts_with("it is too large: at most ") || reason.starts_with("it is too long: at most ")
+}
+
 fn unknown(unit: &str, rule: &str, units: &str) -> String {
     format!("{rule}; the unit {unit} is none of {units}")
 }

@@ -7,6 +7,7 @@
 use super::script;
 use super::signals::Signals;
 use crate::process::Stat;
+use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::signal::{Signal, raise};
 use rustix::process::{Pid, WaitOptions, wait};
@@ -44,6 +45,20 @@ pub enum NotRun {
         /// The interpreter.
         interpreter: String,
     },
+    /// The dynamic loader that it names is not there.
+    #[error("cannot run {command}: there is no {loader}, its loader: it was made for another system")]
+    NoLoader {
+        /// As it was given.
+        command: String,
+        /// The loader.
+        loader: String,
+    },
+    /// The system cannot run it, and no shell can read it.
+    #[error("cannot run {command}: it is a program for another machine, or a damaged one")]
+    Foreign {
+        /// As it was given.
+        command: String,
+    },
     /// The agent itself could not be made ready.
     #[error("cannot prepare to run a command: {0}")]
     NotReady(#[source] io::Error),
@@ -55,7 +70,10 @@ impl NotRun {
     pub fn code(&self) -> u8 {
         match self {
             NotRun::NotFound { .. } => 127,
-            NotRun::NotAllowed { .. } | NotRun::NoInterpreter { .. } => 126,
+            NotRun::NotAllowed { .. }
+            | NotRun::NoInterpreter { .. }
+            | NotRun::NoLoader { .. }
+            | NotRun::Foreign { .. } => 126,
             NotRun::NotReady(_) => 125,
         }
     }
@@ -90,10 +108,12 @@ impl Running {
         let child = signals.spawn(command).map_err(|source| {
             let command = program.to_string_lossy().into_owned();
             match source.kind() {
-                ErrorKind::NotFound => match script::interpreter(program) {
-                    Some(interpreter) => NotRun::NoInterpreter { command, interpreter },
-                    None => NotRun::NotFound { command },
+                ErrorKind::NotFound => match (script::interpreter(program), script::loader(program)) {
+                    (Some(interpreter), _) => NotRun::NoInterpreter { command, interpreter },
+                    (None, Some(loader)) => NotRun::NoLoader { command, loader },
+                    (None, None) => NotRun::NotFound { command },
                 },
+                _ if source.raw_os_error() == Some(Errno::ENOEXEC as i32) => NotRun::Foreign { command },
                 _ => NotRun::NotAllowed { command, source },
             }
         })?;

@@ -67,7 +67,8 @@ impl Signals {
         let child = match posix_spawnp(program, &actions, &attributes, &arguments, &environment) {
             // A script without an interpreter line is the shell's, as for execvp.
             Err(Errno::ENOEXEC) => {
-                let file = script::file(command[0].as_os_str()).ok_or(Errno::ENOEXEC)?;
+                let file = script::file(command[0].as_os_str()).filter(|file| !script::is_binary(file));
+                let file = file.ok_or(Errno::ENOEXEC)?;
                 let file = CString::new(file.into_os_string().into_encoded_bytes())?;
                 let shell = [&[SHELL.to_owned(), file][..], &arguments[1..]].concat();
                 posix_spawnp(SHELL, &actions, &attributes, &shell, &environment)?
