@@ -5,7 +5,7 @@ use crate::escape::{self, escape};
 use crate::http::{HttpArgs, HttpServer, IMPOSSIBLE_TOKEN, is_impossible, not_http};
 use crate::output::{UsageError, note, plain};
 use crate::server_address::{AddressError, Door, ServerAddress, or_default};
-use crate::spoken::{WITHOUT_TLS, instead_of_zmtp, spoken};
+use crate::spoken::{SILENT, WITHOUT_TLS, instead_of_zmtp, is_silent, spoken};
 use anyhow::{Result, anyhow};
 use clap::Args;
 use serde_json::json;
@@ -111,7 +111,10 @@ impl FromStr for Collector {
         if text.starts_with("ipc://") {
             return Ok(Collector { endpoint: text.to_owned(), token: None });
         }
-        let address: ServerAddress = or_default(text, DEFAULT).parse()?;
+        let address: ServerAddress = or_default(text, DEFAULT).parse().map_err(|error| match error {
+            AddressError::Scheme(scheme) => AddressError::CollectorScheme(scheme),
+            error => error,
+        })?;
         let endpoint = match (address.is_explicitly(Door::MonitorHttp), address.is_https()) {
             (true, true) => format!("https://{}", address.authority(Door::MonitorHttp)),
             (true, false) => format!("http://{}", address.authority(Door::MonitorHttp)),
@@ -202,8 +205,16 @@ fn named(reports: Outcome, options: &Options) -> Outcome {
 }
 
 fn asked_who(reports: Outcome, options: &Options) -> Outcome {
-    let Some(problem) = reports.problem.as_deref() else { return reports };
     let address = options.collector.parse::<ServerAddress>().ok();
+    let Some(problem) = reports.problem.as_deref() else {
+        // Nothing has failed yet: what waits for an answer has a limit of its own, which is longer.
+        let door = |address: &ServerAddress| {
+            if address.is_explicitly(Door::MonitorHttp) { Door::MonitorHttp } else { Door::Collector }
+        };
+        let within = options.linger.min(QUESTION) / 4;
+        let silent = address.filter(|address| !within.is_zero() && is_silent(address, door(address), within));
+        return Outcome { problem: silent.map(|_| format!("the server there {SILENT}")), ..reports };
+    };
     if let Some(found) = address.as_ref().and_then(|address| found(address, problem, options)) {
         return Outcome { problem: Some(found), ..reports };
     }
@@ -271,6 +282,13 @@ mod tests {
             assert_eq!(answer.is_ok(), is_right, "{text}");
         }
         assert!(command("agent --linger -1 x").is_err_and(|error| error.contains("it must not be negative")));
+    }
+
+    #[test]
+    fn an_unknown_scheme_is_refused_with_those_of_a_collector() {
+        let error = command("agent --server ftp://a x").expect_err("unknown");
+        assert!(error.contains("write tcp://, ipc://, http:// or https://"), "{error}");
+        assert!(command("agent --server ipc:///run/x x").is_ok());
     }
 
     #[test]

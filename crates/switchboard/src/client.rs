@@ -3,8 +3,9 @@
 use crate::cli::Peer;
 use crate::escape::escape;
 use crate::names::{STRAY, has_stray_wildcard, is_wildcard};
-use crate::output::{note, plain, refused};
+use crate::output::{UsageError, note, plain, refused};
 use crate::server_address::Door;
+use crate::spoken::SILENT;
 use anyhow::{Result, anyhow, bail};
 use std::io::ErrorKind;
 use std::pin::pin;
@@ -48,11 +49,19 @@ pub(crate) async fn connect(peer: &Peer, patience: Duration, options: Options) -
             result => Ok(result.map_err(|error| explain(error, peer))?),
         };
     }
+    let accepts = AtomicBool::new(false);
     if patience.is_zero() {
-        return connect_first(peer, patience, options).await;
+        return connect_first(peer, patience, options, &accepts).await;
     }
-    let late = || anyhow!("nobody answered at {peer} for {}; --timeout 0 waits for ever", show_duration(patience));
-    timeout(patience, connect_first(peer, patience, options)).await.unwrap_or_else(|_| Err(late()))
+    let late = || {
+        let (time, advice) = (show_duration(patience), "--timeout 0 waits for ever");
+        if accepts.load(Relaxed) {
+            anyhow!("{peer} {SILENT}, for {time}; {advice}")
+        } else {
+            anyhow!("nobody answered at {peer} for {time}; {advice}")
+        }
+    };
+    timeout(patience, connect_first(peer, patience, options, &accepts)).await.unwrap_or_else(|_| Err(late()))
 }
 
 /// The protocol for an address: that of its scheme; without one of the broker's, STOMP where it is of use.
@@ -65,16 +74,30 @@ pub(crate) fn protocol(peer: &Peer, is_of_use: bool) -> Protocol {
     }
 }
 
-/// Tries for ever, and says so once.
-async fn connect_first(peer: &Peer, patience: Duration, options: Options) -> Result<Client> {
+/// Tries for ever, and says so once. Notes whether connections are accepted where nobody answers.
+async fn connect_first(peer: &Peer, patience: Duration, options: Options, accepts: &AtomicBool) -> Result<Client> {
     let how_long = if patience.is_zero() { String::new() } else { format!(" for {}", show_duration(patience)) };
     let say = |reason: &str| note(format_args!("Nobody answers at {peer} yet{reason}; retrying{how_long}."));
     let mut first = pin!(Client::with(options.clone()));
-    let (result, is_said) = match timeout(MOMENT, &mut first).await {
+    let moment = if patience.is_zero() { MOMENT } else { MOMENT.min(patience / 2) };
+    let (result, is_said) = match timeout(moment, &mut first).await {
         Ok(result) => (result, false),
         Err(_) => {
-            say("");
-            (first.await, true)
+            // Another connection tells a silent server from packets that get lost.
+            let probe = timeout(moment, switchboard_driver::connect(&options.host, options.port, moment));
+            let probe = async { probe.await.is_ok_and(|connected| connected.is_ok()) };
+            tokio::select! {
+                result = &mut first => (result, false),
+                is_accepted = probe => {
+                    accepts.store(is_accepted, Relaxed);
+                    if is_accepted {
+                        note(format_args!("{peer} {SILENT} yet; retrying{how_long}."));
+                    } else {
+                        say("");
+                    }
+                    (first.await, true)
+                }
+            }
         }
     };
     match result {
@@ -178,6 +201,20 @@ fn say(event: &Event, peer: &Peer, channel: Option<&str>, logged: &mut bool) {
         }
         _ => {}
     }
+}
+
+/// Fails for a name that is a STOMP connection's own queue: what this command did there would end with its connection. Over the
+/// native protocol it is the name of a topic.
+pub(crate) fn check_channel(channel: &[u8], peer: &Peer) -> Result<()> {
+    let is_own = [&b"/temp-queue/"[..], b"/temp-topic/"].iter().any(|prefix| channel.starts_with(prefix));
+    if !is_own || peer.server.address.is_explicitly(Door::Native) {
+        return Ok(());
+    }
+    let shown = crate::names::encode(channel);
+    Err(UsageError::of(anyhow!(
+        "{shown} is a name within one STOMP connection, and ends with that: the queue is /queue/temp/<connection>/NAME to others, \
+         as the reply-to of a request has it (with switchboard:// in --server, {shown} is a topic)"
+    )))
 }
 
 /// Returns a warning about a channel that is legal, and hardly meant.

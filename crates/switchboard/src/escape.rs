@@ -1,12 +1,17 @@
 //! Text of strangers on a terminal: names, messages, answers.
 
 use std::borrow::Cow;
-use std::fmt::Write;
+use std::fmt::{self, Write};
 pub(crate) use switchboard_driver::text::steers;
 
 /// Escapes what would steer the terminal.
 pub(crate) fn escape(text: &str) -> String {
     text.chars().flat_map(|c| if steers(c) { c.escape_default().collect() } else { vec![c] }).collect()
+}
+
+/// A value of JSON as a line of output.
+pub(crate) fn json_line(value: impl fmt::Display) -> String {
+    format!("{}\n", json(&value.to_string()))
 }
 
 /// Escapes what would steer the terminal in a text of JSON, which stays the same JSON: only its strings have such characters.

@@ -3,18 +3,20 @@
 use crate::escape::escape;
 use crate::output::UsageError;
 use crate::server_address::{Door, Server, ServerAddress};
-use crate::spoken::{OWN, WITHOUT_TLS, spoken};
+use crate::spoken::{OWN, SILENT, WITHOUT_TLS, spoken};
 use anyhow::{Context, Error, Result, anyhow, bail};
 use clap::Args;
 use serde_json::Value;
-use switchboard_http_client::{Answer, Client, Method, Options, StatusCode, Trust, Url, header};
+use switchboard_driver::quantity::show_duration;
+use switchboard_http_client::{Answer, Client, Method, Options, StatusCode, Step, Trust, Url, header};
 use switchboard_wire::native::ForeignProtocol;
 
 /// The longest answer, in bytes: 10,000 processes take some megabytes.
 const ANSWER: usize = 64 << 20;
 
 /// The fault of a token that no server has.
-pub(crate) const IMPOSSIBLE_TOKEN: &str = "a token has visible ASCII characters only";
+pub(crate) const IMPOSSIBLE_TOKEN: &str =
+    "a token has visible ASCII characters only, whether by --token, by SWITCHBOARD_TOKEN or in an address";
 
 pub(crate) fn is_impossible(token: &str) -> bool {
     !token.bytes().all(|byte| byte.is_ascii_graphic())
@@ -88,6 +90,9 @@ impl HttpServer {
         let url: Url = format!("{base}{path}").parse().with_context(|| format!("--server {base}"))?;
         let answer = match self.send(method, &url).await {
             Ok(answer) => answer,
+            Err(switchboard_http_client::Error::Timeout { step: Step::Headers, limit }) => {
+                bail!("cannot ask {base}: it {SILENT} within {}", show_duration(limit))
+            }
             Err(error) => {
                 // The client hides the host, which may be a secret elsewhere.
                 let error = error.to_string().replace("its host", self.address.host());

@@ -3,7 +3,7 @@
 mod print;
 
 use crate::cli::Listen;
-use crate::client::{connect, doubtful, narrate, protocol};
+use crate::client::{check_channel, connect, doubtful, narrate, protocol};
 use crate::output::{self, UsageError, note};
 use crate::stop::{Stop, exit_code};
 use anyhow::{Result, anyhow, bail};
@@ -24,10 +24,10 @@ use tokio::time::timeout;
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   switchboard listen /topic/news
-  switchboard listen '/topic/>'                          all topics below /topic; the quotes are for the shell
-  switchboard listen /queue/jobs -n 1                    take one job
-  switchboard listen /queue/jobs --headers -j            with headers, as JSON
-  switchboard listen /topic/news -n 1 --timeout 5s       exit code 27 if none comes";
+  switchboard listen '/topic/>'                     all topics, quoted
+  switchboard listen /queue/jobs -n 1               take one job
+  switchboard listen /queue/jobs --headers -j       with headers, as JSON
+  switchboard listen /topic/news -n 1 --timeout 5s  exit code 27 if none comes";
 
 /// Bytes written at a time, at most, give or take one message; and bytes read ahead of it.
 const CHUNK: usize = 64 << 10;
@@ -61,6 +61,7 @@ pub(crate) async fn run(args: &Listen) -> Result<ExitCode> {
         let text = "--headers needs STOMP: the native protocol has none, so leave switchboard:// out of the address";
         return Err(UsageError::of(anyhow!(text)));
     }
+    check_channel(&args.channel.0, &args.peer)?;
     let left = args.count.unwrap_or(u64::MAX);
     if left == 0 {
         return Ok(ExitCode::SUCCESS);

@@ -63,7 +63,7 @@ pub(crate) fn write(bytes: &[u8]) -> Result<()> {
 
 /// Writes JSON, and a line's end. What would steer a terminal is escaped in its texts.
 pub(crate) fn write_json(json: impl fmt::Display) -> Result<()> {
-    write(format!("{}\n", escape::json(&json.to_string())).as_bytes())
+    write(escape::json_line(json).as_bytes())
 }
 
 /// Writes one line about how it goes, for people. Nothing depends on whether somebody reads it: a service's

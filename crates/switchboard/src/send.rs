@@ -2,7 +2,7 @@
 
 use crate::bench::too_large;
 use crate::cli::{Peer, Send};
-use crate::client::{connect, doubtful, narrate, protocol};
+use crate::client::{check_channel, connect, doubtful, narrate, protocol};
 use crate::lines::Lines;
 use crate::output::{self, UsageError, note, reasons};
 use crate::stop::{Stop, exit_code};
@@ -24,11 +24,11 @@ use tokio::time::{sleep, timeout};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
-  switchboard send /topic/news 'hello'                   one message
-  seq 10 | switchboard send /queue/jobs -l               one job a line
+  switchboard send /topic/news 'hello'      one message
+  seq 10 | switchboard send /queue/jobs -l  one job a line
   switchboard send /queue/jobs 'later' --header AMQ_SCHEDULED_DELAY:5000
   switchboard send /topic/load --size 1KiB -n 1000 -i 10ms
-  switchboard send /queue/jobs 'hello' -s stomp://guest:guest@rabbit.example:61613";
+  switchboard send /queue/jobs 'hello' -s stomp://guest:guest@rabbit.example";
 
 /// Bytes sent before the broker is asked whether it has them, at most, give or take one message. As many
 /// may be sent meanwhile.
@@ -45,6 +45,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// Sends what was asked for, and returns when the broker has all of it. A signal ends it early: what was accepted by then is
 /// still sent.
 pub(crate) async fn run(args: &Send) -> Result<ExitCode> {
+    check_channel(&args.channel.0, &args.peer)?;
     let mut stop = Stop::new()?;
     if let Some(text) = doubtful(&args.channel.to_string(), false) {
         note(format_args!("{text}"));

@@ -72,6 +72,8 @@ pub(crate) enum AddressError {
         "the scheme {0}:// is not known; write switchboard://, stomp://, http://, https:// or tcp://, or leave it out"
     )]
     Scheme(String),
+    #[error("the scheme {0}:// is not known; write tcp://, ipc://, http:// or https://, or leave it out")]
+    CollectorScheme(String),
     #[error("ipc:// is for `agent` alone; this command connects over TCP, to a host, HOST:PORT or a URL")]
     Ipc,
     #[error("one slash stands behind {0}: and there must be two, as in {0}://HOST")]

@@ -1,8 +1,8 @@
 //! The protocol of a server that does not answer as it should: most often its port is another service's.
 
 use crate::server_address::{Door, ServerAddress};
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 use switchboard_wire::native::ForeignProtocol;
 
@@ -14,6 +14,20 @@ const ANSWER_BYTES: u64 = 1024;
 
 /// The fault of an address with `https` where that is not spoken.
 pub(crate) const WITHOUT_TLS: &str = "speaks HTTP without TLS: write http:// instead of https://";
+
+/// The fault of a server that its machine's kernel accepts connections for, and nobody else.
+pub(crate) const SILENT: &str = "accepts connections and does not answer";
+
+/// Returns true for a server that accepts a connection and says nothing, neither before a request nor to it. Takes twice this time
+/// at most, once the host's name is known.
+pub(crate) fn is_silent(address: &ServerAddress, door: Door, within: Duration) -> bool {
+    let addresses = (address.host(), address.port(door)).to_socket_addrs();
+    let mut streams = addresses.into_iter().flatten().filter_map(|at| TcpStream::connect_timeout(&at, within).ok());
+    let Some(mut stream) = streams.next() else { return false };
+    let asked = stream.set_read_timeout(Some(within)).and_then(|()| stream.write_all(b"GET /healthz HTTP/1.0\r\n\r\n"));
+    let answer = asked.and_then(|()| stream.read(&mut [0]));
+    answer.is_err_and(|error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut))
+}
 
 /// Asks in HTTP, and names the protocol of the answer, or of the greeting that came before it. `None` if it says nothing, or
 /// nothing that is known. Blocks for some seconds at most, once it is connected.
@@ -58,6 +72,31 @@ mod tests {
     use super::*;
     use std::net::TcpListener;
 
+    fn listening() -> (TcpListener, ServerAddress) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address").to_string().parse().expect("one");
+        (listener, address)
+    }
+
+    #[test]
+    fn a_server_that_accepts_and_says_nothing_is_silent_and_no_other_is() {
+        let (listener, address) = listening();
+        // The kernel accepts for it.
+        assert!(is_silent(&address, Door::Native, Duration::from_millis(50)));
+        drop(listener);
+        assert!(!is_silent(&address, Door::Native, Duration::from_millis(50)), "nobody listens");
+        for said in [&b"x"[..], b""] {
+            let (listener, address) = listening();
+            let server = std::thread::spawn(move || {
+                let (mut stream, _) = listener.accept().expect("a client");
+                stream.read_exact(&mut [0; 4]).expect("a request");
+                stream.write_all(said).expect("an answer");
+            });
+            assert!(!is_silent(&address, Door::Native, Duration::from_secs(10)), "{}", said.escape_ascii());
+            server.join().expect("served");
+        }
+    }
+
     #[test]
     fn the_protocol_of_a_greeting_or_an_answer_is_named() {
         for (said, protocol) in [
@@ -68,8 +107,7 @@ mod tests {
             (b"HTT", None),
             (b"", None),
         ] {
-            let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-            let address: ServerAddress = listener.local_addr().expect("an address").to_string().parse().expect("one");
+            let (listener, address) = listening();
             let server = std::thread::spawn(move || {
                 let (mut stream, _) = listener.accept().expect("a client");
                 let mut asked = [0; 4];

@@ -5,6 +5,7 @@ mod common;
 use common::{Broker, Program, switchboard};
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
@@ -125,7 +126,7 @@ fn a_script_without_an_interpreter_line_is_run_by_the_shell_and_an_interpreter_t
     let script = |name: &str, text: &str| {
         let path = folder.path().join(name);
         std::fs::write(&path, text).expect("written");
-        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("set");
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("set");
         path.to_str().expect("text").to_owned()
     };
     let plain = script("plain", "echo \"$1\" of \"$0\"\nexit 5\n");
@@ -330,4 +331,61 @@ fn a_token_that_no_server_has_is_a_wrong_command_line() {
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.code() == Some(2) && error.contains("visible ASCII characters"), "{args:?}: {error}");
     }
+}
+
+#[test]
+fn a_collector_that_accepts_and_says_nothing_is_named_and_one_that_resets_is_not_asked_for_a_token() {
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = silent.local_addr().expect("an address");
+    for scheme in ["tcp", "http"] {
+        let output = switchboard(&["agent", "--server", &format!("{scheme}://{address}"), "--linger", "1s", "true"])
+            .output()
+            .expect("an end");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains("the server there accepts connections and does not answer"), "{scheme}: {said}");
+    }
+    let resetting = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = resetting.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        // The kernel resets a connection that is closed with unread bytes.
+        for mut stream in resetting.incoming().flatten() {
+            let _ = stream.peek(&mut [0]);
+            let _ = stream.flush();
+        }
+    });
+    let output = switchboard(&["agent", "--server", &format!("tcp://{address}"), "true"])
+        .env_remove("SWITCHBOARD_TOKEN")
+        .output()
+        .expect("an end");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("not delivered") && !said.contains("TOKEN"), "{said}");
+}
+
+#[test]
+fn a_program_that_this_machine_cannot_run_is_refused_with_the_real_reason() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).expect("written");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("made executable");
+        path.to_str().expect("text").to_owned()
+    };
+    // A program whose loader has another name.
+    let mut program = std::fs::read("/bin/true").expect("a program");
+    let at = program.windows(6).position(|part| part == b"/ld-li").expect("a dynamic loader");
+    program[at + 1..at + 3].copy_from_slice(b"no");
+    let missing = file("missing", &program);
+    let foreign = file("foreign", b"\x7fELFgarbage");
+    let damaged = file("damaged", b"x\0y\n");
+    for (path, reason) in [
+        (&missing, "its loader: it was made for another system"),
+        (&foreign, "it is a program for another machine, or a damaged one"),
+        (&damaged, "it is a program for another machine, or a damaged one"),
+    ] {
+        let output = run(&["--", path]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(126) && said.contains(reason), "{path}: {said}");
+    }
+    // Text is the shell's.
+    assert_eq!(run(&["--", &file("script", b"exit 7\n")]).status.code(), Some(7));
 }

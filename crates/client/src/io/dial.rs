@@ -74,7 +74,7 @@ impl Dial {
         let make = move || -> Dialing {
             let (dialing, limits) = (factory(), limits.clone());
             Box::pin(async move {
-                let (reader, writer) = tokio::io::split(in_time(&limits, "connecting", dialing).await?);
+                let (reader, writer) = tokio::io::split(in_time(&limits, "connecting took more than", dialing).await?);
                 Ok((Box::new(reader) as Reader, Box::new(writer) as Writer))
             })
         };
@@ -107,9 +107,9 @@ impl Dial {
     pub(crate) async fn open(&self) -> io::Result<Open> {
         let (mut reader, mut writer) = self.connect().await?;
         if self.options.protocol == Protocol::Stomp {
-            return in_time(&self.options, "connecting", self.open_stomp(reader, writer)).await;
+            return in_time(&self.options, SILENT, self.open_stomp(reader, writer)).await;
         }
-        in_time(&self.options, "connecting", async {
+        in_time(&self.options, SILENT, async {
             let token = new_token();
             let mut bytes = Vec::new();
             protocol::hello(protocol::NOTHING, &mut bytes);
@@ -177,10 +177,13 @@ impl Dial {
     }
 }
 
+/// The fault of a peer that a connection was made to.
+const SILENT: &str = "it accepts connections and has not answered within";
+
 async fn in_time<T>(options: &Options, what: &str, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     timeout(options.connect_timeout, work).await.unwrap_or_else(|_| {
         let seconds = options.connect_timeout.as_secs_f32();
-        let text = format!("{what} took more than {seconds} s (option connect_timeout)");
+        let text = format!("{what} {seconds} s (option connect_timeout)");
         Err(io::Error::new(ErrorKind::TimedOut, text))
     })
 }

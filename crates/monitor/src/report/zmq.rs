@@ -107,13 +107,7 @@ impl Sink {
                     }
                     Some(Event::HandshakeFailed { reason, .. }) => {
                         if says_why {
-                            let is_wrong = reason.contains("password");
-                            let hint = match self.token {
-                                None => NO_TOKEN,
-                                Some(_) if is_wrong => WRONG_TOKEN,
-                                Some(_) => "",
-                            };
-                            backlog.problem(format!("{reason}{hint}"));
+                            backlog.problem(format!("{reason}{}", hint(&reason, self.token.is_some())));
                         }
                         if self.token.is_some() {
                             break Done::Refused;
@@ -142,6 +136,39 @@ impl Sink {
                 }
             }
             closed => closed.map(|()| done),
+        }
+    }
+}
+
+/// The advice about the token, where a failed handshake may be its fault: a collector greets before it refuses one.
+fn hint(reason: &str, has_token: bool) -> &'static str {
+    if has_token && reason.contains("password") {
+        WRONG_TOKEN
+    } else if !has_token && (reason.contains("PLAIN") || reason.starts_with("the peer refuses")) {
+        NO_TOKEN
+    } else {
+        ""
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handshake_that_fails_names_the_token_only_if_it_may_be_its_fault() {
+        let plain = "the peer demands the mechanism PLAIN, this side NULL; use the same on both";
+        let refuses = "the peer refuses: the password of agent is not right";
+        for (reason, has_token, expected) in [
+            (plain, false, NO_TOKEN),
+            (refuses, false, NO_TOKEN),
+            (refuses, true, WRONG_TOKEN),
+            (plain, true, ""),
+            ("Connection reset by peer (os error 104)", false, ""),
+            ("the peer closed the connection; it may not like our type or mechanism", false, ""),
+            ("the peer does not speak ZMTP: its first bytes are HTTP/1.1", false, ""),
+        ] {
+            assert_eq!(hint(reason, has_token), expected, "{reason}");
         }
     }
 }

@@ -17,9 +17,7 @@ pub(super) fn print(args: &Listen, message: &Message, escapes: bool, text: &mut 
             let headers: Vec<_> = message.headers().map(|(name, value)| [lossy(&name), lossy(&value)]).collect();
             line["headers"] = json!(headers);
         }
-        text.extend_from_slice(escape::json(&line.to_string()).as_bytes());
-        text.push(b'\n');
-        return;
+        return text.extend_from_slice(escape::json_line(line).as_bytes());
     }
     if args.headers {
         // A line end in a value would begin a header that nobody sent, for a program that reads them, too.

@@ -21,18 +21,18 @@ const ALIKE: f64 = 0.8;
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   switchboard queues --watch --sort dead
-  switchboard queues peek /queue/jobs -n 3               the next three jobs, which stay there
-  switchboard queues peek /queue/dead/queue/jobs         why jobs have failed
-  switchboard queues move /queue/dead/queue/jobs         try them again
+  switchboard queues peek /queue/jobs -n 3        the next three, which stay
+  switchboard queues peek /queue/dead/queue/jobs  why jobs have failed
+  switchboard queues move /queue/dead/queue/jobs  try them again
   switchboard queues move /queue/jobs /queue/later -n 10
-  switchboard queues pause /queue/jobs                   hand nothing of it out
+  switchboard queues pause /queue/jobs            hand nothing of it out
   switchboard queues resume /queue/jobs
-  switchboard queues purge /queue/jobs --yes             throw away what waits, without a question";
+  switchboard queues purge /queue/jobs --yes      throw away what waits";
 
 const PEEK_EXAMPLES: &str = "\
 Examples:
-  switchboard queues peek /queue/jobs                    the next ten jobs
-  switchboard queues peek /queue/dead/queue/jobs -n 1    why the oldest of them has failed
+  switchboard queues peek /queue/jobs                  the next ten jobs
+  switchboard queues peek /queue/dead/queue/jobs -n 1  why the oldest failed
   switchboard queues peek /queue/jobs --json";
 
 const PURGE_EXAMPLES: &str = "\
@@ -42,14 +42,14 @@ Examples:
 
 const MOVE_EXAMPLES: &str = "\
 Examples:
-  switchboard queues move /queue/dead/queue/jobs         dead letters, to where they came from
+  switchboard queues move /queue/dead/queue/jobs  back to their queues
   switchboard queues move /queue/jobs /queue/later
   switchboard queues move /queue/jobs /queue/later -n 10 --yes";
 
 const PAUSE_EXAMPLES: &str = "\
 Examples:
   switchboard queues pause /queue/jobs
-  switchboard queues pause /queue/jobs --yes             without a question";
+  switchboard queues pause /queue/jobs --yes  without a question";
 
 const RESUME_EXAMPLES: &str = "\
 Examples:
@@ -182,7 +182,7 @@ async fn show(args: &Queues) -> Result<()> {
     watch::show(&args.watch, args.json, async |is_screen| {
         let answer = list::ask(&server, all).await?;
         if args.json {
-            return Ok(format!("{}\n", escape::json(&answer.to_string())));
+            return Ok(escape::json_line(answer));
         }
         list::render(&answer, args.sort, all, is_screen, args.watch.is_on() || !args.all)
     })

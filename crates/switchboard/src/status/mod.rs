@@ -60,7 +60,7 @@ pub(crate) async fn show(args: &Status) -> Result<()> {
 async fn text(args: &Status, server: &HttpServer, all: bool, is_screen: bool, watches: bool) -> Result<String> {
     let answer = report::ask(server, all).await?;
     if args.json {
-        return Ok(format!("{}\n", escape::json(&answer.to_string())));
+        return Ok(escape::json_line(answer));
     }
     let report: Report = serde_json::from_value(answer)
         .with_context(|| format!("{} is no broker: its status is another", server.base()))?;
