@@ -1,5 +1,6 @@
 //! The log of a service: it never blocks a task, whoever reads it or does not.
 
+use crate::display;
 use crate::output;
 use anyhow::{Context, Result};
 use std::ffi::OsStr;
@@ -7,8 +8,12 @@ use std::io::{IsTerminal, Write};
 use std::panic::PanicHookInfo;
 use std::sync::OnceLock;
 use std::time::Duration;
+use tracing::{Event, Level, Subscriber};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::fmt::format::{Format, Writer};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
@@ -41,6 +46,21 @@ impl LogFormat {
             LogFormat::Text => "text",
             LogFormat::Json => "json",
         }
+    }
+}
+
+/// Lines for people: where in the program a line comes from is of use below the level info only.
+#[derive(Default)]
+struct Lines(Format);
+
+impl<S, N> FormatEvent<S, N> for Lines
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, context: &FmtContext<'_, S, N>, writer: Writer<'_>, event: &Event<'_>) -> std::fmt::Result {
+        let has_target = *event.metadata().level() > Level::INFO;
+        self.0.clone().with_target(has_target).format_event(context, writer, event)
     }
 }
 
@@ -80,10 +100,13 @@ impl Log {
             .finish(std::io::stderr());
         let dropped = writer.error_counter();
         let (filter, handle) = reload::Layer::new(EnvFilter::new(level));
-        let has_colors = has_colors(std::io::stderr().is_terminal(), std::env::var_os("NO_COLOR").as_deref());
+        let has_colors = has_colors(
+            std::io::stderr().is_terminal() && display::has_cursor(),
+            std::env::var_os("NO_COLOR").as_deref(),
+        );
         let lines = fmt::layer().with_writer(writer.clone());
         let lines = match format {
-            LogFormat::Text => lines.with_ansi(has_colors).boxed(),
+            LogFormat::Text => lines.event_format(Lines::default()).with_ansi(has_colors).boxed(),
             LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
         };
         tracing_subscriber::registry().with(filter).with(lines).init();

@@ -1,9 +1,11 @@
 //! The program `switchboard`: the command line, the settings, and the services put together.
 
+mod arguments;
 mod cli;
 mod color;
 mod config;
 mod data;
+mod display;
 mod escape;
 mod examples;
 #[cfg(test)]
@@ -44,12 +46,10 @@ mod up;
 mod watch;
 
 use anyhow::{Context, Result};
-use clap::error::{ContextKind, ContextValue};
-use clap::{CommandFactory, Parser};
+use clap::CommandFactory;
 use cli::{Cli, Command, ConfigAction, ConfigArgs};
 use config::{Settings, Started};
 use serde_json::json;
-use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use switchboard_driver::build_runtime;
@@ -58,7 +58,8 @@ use up::Chosen;
 fn main() -> ExitCode {
     // First of all: a guardian of child processes is this program, started once more.
     switchboard_child::init();
-    match run(parse()) {
+    display::choose_encoding();
+    match run(arguments::parse()) {
         Ok(code) => code,
         // Whoever read our output has seen enough: `switchboard listen ... | head` is no failure.
         Err(error) if error.is::<output::Closed>() => ExitCode::SUCCESS,
@@ -67,50 +68,6 @@ fn main() -> ExitCode {
             if error.is::<output::UsageError>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
-}
-
-/// Services take a file by an option: who gives one without is told which.
-fn parse() -> Cli {
-    Cli::try_parse().unwrap_or_else(|mut error| {
-        let word = [ContextKind::InvalidSubcommand, ContextKind::InvalidArg]
-            .into_iter()
-            .find_map(|kind| error.get(kind).map(ToString::to_string));
-        if let Some(file) = word.filter(|word| word.ends_with(".toml")) {
-            let of_news = std::env::args_os().nth(1).is_some_and(|command| command == "news");
-            let sites = if of_news { format!("--sites {file}, or ") } else { String::new() };
-            let tip = format!("a file is given by {sites}--config {file}");
-            error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
-        }
-        // A passcode is not for the terminal, however wrong its address is.
-        if let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue)
-            && let Some((_, host)) = value.rsplit_once('@')
-        {
-            let shown = format!("***@{host}");
-            error.insert(ContextKind::InvalidValue, ContextValue::String(shown));
-        }
-        if word_is_purge(&error) {
-            let tip = "a queue is purged by `switchboard queues purge QUEUE`";
-            error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
-        }
-        if error.use_stderr() { error.exit() } else { help(&error) }
-    })
-}
-
-/// Prints the help or the version; clap alone says nothing when that fails.
-fn help(text: &clap::Error) -> ! {
-    let printed = text.print().and_then(|()| std::io::stdout().flush());
-    match printed {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            output::note_within(output::LAST_WORD, format!("switchboard: cannot write the output: {error}"));
-            std::process::exit(1)
-        }
-        _ => std::process::exit(0),
-    }
-}
-
-/// Returns true if the command was `purge`, which has become one of `queues`.
-fn word_is_purge(error: &clap::Error) -> bool {
-    error.get(ContextKind::InvalidSubcommand).is_some_and(|word| word.to_string() == "purge")
 }
 
 /// Checks that what a command prints or reads has a place, before it takes or sends anything. A service needs none.

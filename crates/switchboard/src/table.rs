@@ -1,5 +1,6 @@
 //! Tables on a terminal of any width, or uncut for a file.
 
+use crate::display;
 use ratatui::crossterm::terminal;
 use std::fmt::Write;
 use switchboard_driver::quantity::plural;
@@ -163,7 +164,7 @@ pub(crate) fn fit(text: &str, room: usize) -> String {
         kept.push(c);
     }
     if room > 0 {
-        kept.push('\u{2026}');
+        kept.push(if display::is_ascii() { '~' } else { '\u{2026}' });
     }
     kept
 }

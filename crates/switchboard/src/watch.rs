@@ -1,5 +1,6 @@
 //! Output that is repeated until interrupted.
 
+use crate::display;
 use crate::escape::escape;
 use crate::output::{self, note};
 use anyhow::Result;
@@ -41,10 +42,11 @@ fn interval(text: &str) -> Result<Duration, String> {
 /// it is for a screen.
 pub(crate) async fn show(args: &Watch, json: bool, text: impl AsyncFn(bool) -> Result<String>) -> Result<()> {
     let is_screen = std::io::stdout().is_terminal();
+    let has_cursor = display::has_cursor();
     let mut last = text(is_screen).await?;
     let mut is_away = false;
     loop {
-        if args.is_on() && is_screen && !json {
+        if args.is_on() && is_screen && has_cursor && !json {
             output::write(screen(&last).as_bytes())?;
         } else if !is_away {
             output::write(last.as_bytes())?;
@@ -55,7 +57,7 @@ pub(crate) async fn show(args: &Watch, json: bool, text: impl AsyncFn(bool) -> R
         sleep(args.interval.unwrap_or(PERIOD)).await;
         match text(is_screen).await {
             Ok(text) => (last, is_away) = (text, false),
-            Err(error) if is_screen && !json => {
+            Err(error) if is_screen && has_cursor && !json => {
                 let rest = last.split_once('\n').map_or("", |(_, rest)| rest);
                 last = format!("The broker is away, asking again: {}\n{rest}", escape(&error.to_string()));
             }

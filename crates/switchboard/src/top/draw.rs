@@ -1,5 +1,6 @@
 //! The screen, on a terminal of any size.
 
+use super::ascii;
 use super::processes::{Process, figure, totals};
 use super::screen::{Mode, PAST, Screen};
 use crate::table::fit;
@@ -81,6 +82,9 @@ impl Screen {
         frame.render_widget(Line::from(fit(&keys, width)).dim(), foot);
         if self.mode == Mode::Help {
             draw_help(frame);
+        }
+        if self.is_ascii {
+            ascii::reduce(frame.buffer_mut());
         }
     }
 
@@ -250,6 +254,21 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("CPU, 0 TO 100 %"), "{text}");
+    }
+
+    #[test]
+    fn without_utf_8_everything_is_drawn_in_ascii() {
+        for mode in [Mode::Table, Mode::Help, Mode::Search] {
+            let mut screen = Screen::new("nowhere", some());
+            screen.is_ascii = true;
+            screen.mode = mode;
+            screen.take(some());
+            let text = shown(&mut screen, 120, 40);
+            assert!(text.is_ascii() && text.contains("---") && text.contains('*'), "{text}");
+        }
+        let mut screen = Screen::new("nowhere", some());
+        screen.take(some());
+        assert!(!shown(&mut screen, 120, 40).is_ascii());
     }
 
     #[test]

@@ -3,12 +3,14 @@
 mod processes;
 mod text;
 
+mod ascii;
 mod plain;
 
 mod draw;
 mod screen;
 mod terminal;
 
+use crate::display;
 use crate::http::{HttpArgs, HttpServer};
 use crate::output;
 use crate::server_address::Door;
@@ -23,7 +25,7 @@ use tokio::time::{MissedTickBehavior, interval};
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   switchboard top
-  switchboard top --once                                 one table, for scripts
+  switchboard top --once  one table, for scripts
   switchboard top -s monitor.example:8088";
 
 const BEAT: Duration = Duration::from_secs(1);
@@ -45,14 +47,14 @@ pub(crate) struct Top {
 #[derive(Clone, Debug)]
 struct Monitor(HttpServer);
 
-/// A screen if there is one; else a table a second, until the reader of the output leaves.
+/// A screen if there is one whose cursor can be moved; else a table a second, until the reader of the output leaves.
 pub(crate) async fn run(args: &Top) -> Result<()> {
     let monitor = Monitor::of(args)?;
     if args.json {
         let answer = monitor.0.get(PROCESSES).await?;
         return output::write_json(answer.trim_end());
     }
-    if !args.once && std::io::stdout().is_terminal() && std::io::stdin().is_terminal() {
+    if !args.once && display::is_screen() && std::io::stdin().is_terminal() {
         terminal::block_faults()?;
         return screen::run(&monitor).await;
     }

@@ -3,6 +3,7 @@
 use super::processes::{Process, Processes, Sort};
 use super::terminal;
 use super::{BEAT, Monitor};
+use crate::display;
 use anyhow::Result;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use ratatui::widgets::TableState;
@@ -92,6 +93,7 @@ pub(super) struct Screen {
     pub(super) page: usize,
     /// Why the last question failed.
     pub(super) away: Option<String>,
+    pub(super) is_ascii: bool,
 }
 
 impl Screen {
@@ -107,6 +109,7 @@ impl Screen {
             table,
             page: 1,
             away: None,
+            is_ascii: display::is_ascii(),
         };
         screen.known.sort(screen.sort);
         screen
