@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 
 pub(crate) const KICK_EXAMPLES: &str = "\
 Examples:
-  switchboard status                                     the numbers of connections
+  switchboard status  the numbers of connections
   switchboard kick 17
   switchboard kick 17 -s broker.example:25080";
 
 pub(crate) const HEALTH_EXAMPLES: &str = "\
 Examples:
-  switchboard health                                     the broker here
-  switchboard health http://127.0.0.1:8088               the monitor";
+  switchboard health                        the broker here
+  switchboard health http://127.0.0.1:8088  the monitor";
 
 /// A kick is no ban, as with NATS and RabbitMQ: an address may be that of many clients, and a name is the client's own choice.
 const COMES_BACK: &str =

@@ -136,6 +136,7 @@ pub(crate) struct ConfigArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigAction {
     /// Read a configuration file, and say whether it is right.
+    #[command(after_help = examples::CHECK)]
     Check {
         /// The file; - for the standard input.
         file: PathBuf,
@@ -210,7 +211,7 @@ impl Chosen {
         settings.set_pairs(&self.set)?;
         for (key, list) in [("listen", &self.listen), ("stomp", &self.stomp), ("http", &self.http)] {
             if !list.is_empty() {
-                settings.set(key, &list.join(",")).context("command line")?;
+                settings.set_option(key, &list.join(","))?;
             }
         }
         let log_format = self.log_format.map(|format| format.name().to_owned());
@@ -223,7 +224,7 @@ impl Chosen {
             ("log-format", &log_format),
         ] {
             if let Some(value) = value {
-                settings.set(key, value).context("command line")?;
+                settings.set_option(key, value)?;
             }
         }
         // Before the file's: the first rule that matches is in force.
@@ -276,7 +277,7 @@ pub(crate) struct Listen {
     /// End after N messages. A queue keeps the others.
     #[arg(long, short = 'n', short_alias = 'C', allow_hyphen_values = true, value_name = "N", value_parser = parse_count)]
     pub(crate) count: Option<u64>,
-    /// End after DURATION, with exit code 27 [default: no end].
+    /// End after DURATION, with exit code 27; 0 ends at once, and takes nothing [default: no end].
     #[arg(long, short_alias = 'W', allow_hyphen_values = true, value_name = "DURATION", value_parser = duration)]
     pub(crate) timeout: Option<Duration>,
 }

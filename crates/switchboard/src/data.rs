@@ -35,6 +35,8 @@ pub(crate) enum DataError {
          --data DIR or SWITCHBOARD_DATA"
     )]
     NoPlace,
+    #[error("STATE_DIRECTORY = {} is no absolute path, as systemd gives one; {REMEDY}", path.display())]
+    Relative { path: PathBuf },
     #[error("cannot use the data directory {}: {source}; {REMEDY}", path.display())]
     Unusable { path: PathBuf, source: io::Error },
     #[error("cannot use the data directory {}: {} is a file, not a directory; {REMEDY}", path.display(), file.display())]
@@ -56,7 +58,10 @@ fn directory_of(chosen: Option<&Path>, variable: impl Fn(&str) -> Option<OsStrin
         return std::path::absolute(chosen).map_err(|source| DataError::Unusable { path: chosen.to_owned(), source });
     }
     // systemd separates several by colons; the first is the unit's main one.
-    let state = variable("STATE_DIRECTORY").and_then(|list| std::env::split_paths(&list).next()).and_then(absolute);
+    let state = variable("STATE_DIRECTORY").and_then(|list| std::env::split_paths(&list).next());
+    if let Some(path) = state.as_ref().filter(|path| !path.is_absolute()) {
+        return Err(DataError::Relative { path: path.clone() });
+    }
     let xdg = || variable("XDG_STATE_HOME").map(PathBuf::from).and_then(absolute).map(|path| path.join("switchboard"));
     let home =
         || variable("HOME").map(PathBuf::from).and_then(absolute).map(|path| path.join(".local/state/switchboard"));
@@ -191,6 +196,20 @@ mod tests {
         assert_eq!(found(None, &all[2..]).as_deref(), Some("/me/.local/state/switchboard"));
         assert_eq!(found(None, &[]), None);
         assert_eq!(found(None, &[("HOME", "relative"), ("XDG_STATE_HOME", "relative")]), None);
+    }
+
+    #[test]
+    fn a_relative_directory_of_systemd_is_named_and_no_other_is_taken_in_its_place() {
+        let variable = |name: &str| match name {
+            "STATE_DIRECTORY" => Some("rel".into()),
+            _ => Some("/me".into()),
+        };
+        let error = directory_of(None, variable).expect_err("relative").to_string();
+        assert!(
+            error.starts_with("STATE_DIRECTORY = rel is no absolute path") && error.contains("--data DIR"),
+            "{error}"
+        );
+        assert_eq!(directory_of(Some(Path::new("/data")), variable).expect("chosen"), Path::new("/data"));
     }
 
     #[test]

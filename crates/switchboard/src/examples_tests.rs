@@ -94,11 +94,21 @@ fn the_examples_of_the_documents_are_command_lines() {
 }
 
 #[test]
-fn every_command_and_every_action_on_queues_has_examples() {
-    let command = Cli::command();
-    let found = |name: &str| command.find_subcommand(name).expect("a command");
-    for command in command.get_subcommands().chain(found("queues").get_subcommands()) {
+fn every_command_and_every_action_has_examples() {
+    for command in all(Cli::command()) {
         assert!(command.get_after_help().is_some(), "{}", command.get_name());
+    }
+}
+
+#[test]
+fn no_example_is_wider_than_a_terminal() {
+    for command in all(Cli::command()) {
+        let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let help = command.clone().term_width(80).render_long_help().to_string();
+        for line in examples.lines() {
+            assert!(line.chars().count() <= 80, "{}: {line}", command.get_name());
+            assert!(help.lines().any(|shown| shown == line), "{}: {line} is wrapped", command.get_name());
+        }
     }
 }
 

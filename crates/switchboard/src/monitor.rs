@@ -5,16 +5,16 @@ use crate::log::LogFormat;
 use crate::output::UsageError;
 use crate::server_address::{Door, ServerAddress};
 use crate::up::{self, Chosen};
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 use std::path::PathBuf;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
-  switchboard monitor                                   the page is at http://127.0.0.1:8088
+  switchboard monitor                  the page is at http://127.0.0.1:8088
   switchboard monitor --collect tcp://0.0.0.0:5555 --listen 0.0.0.0:8088
-  switchboard monitor --set monitor.webhook=http://127.0.0.1:9000/alert --set monitor.keep=30d
-  switchboard agent python3 worker.py                   a process to look at";
+  switchboard monitor --set monitor.webhook=http://127.0.0.1:9000/alert
+  switchboard agent python3 worker.py  a process to look at";
 
 #[derive(Args, Debug)]
 pub(crate) struct Monitored {
@@ -70,7 +70,7 @@ impl Monitored {
             ("log-format", &log_format),
         ] {
             if let Some(value) = value {
-                settings.set(key, value).context("command line")?;
+                settings.set_option(key, value)?;
             }
         }
         settings.web.limits.check()?;

@@ -30,7 +30,7 @@ pub(crate) struct Addresses {
     collect: Option<String>,
     rows: Vec<SocketAddr>,
     news: Vec<SocketAddr>,
-    /// Which hosts the news page asks, and how to choose others.
+    /// Which hosts the news page asks, and how to choose others, in lines.
     news_asks: Option<String>,
     render: Vec<SocketAddr>,
     token: Option<Token>,
@@ -171,8 +171,8 @@ impl Addresses {
         for address in shown(&self.news) {
             line("news, page", &format!("http://{address}/{}", self.login(&address)));
         }
-        if let Some(hosts) = &self.news_asks {
-            line("news, asks", hosts);
+        for (at, part) in self.news_asks.iter().flat_map(|hosts| hosts.lines()).enumerate() {
+            line(if at == 0 { "news, asks" } else { "" }, part);
         }
         for address in shown(&self.render) {
             line("rendering service", &format!("http://{address}/"));
@@ -212,15 +212,15 @@ impl Addresses {
         if !native.is_empty() {
             let _ = write!(
                 text,
-                "  WARNING: {native} can be reached from other machines, and neither the native protocol nor STOMP has authentication \
-                 yet:\n  whoever reaches it can publish, subscribe and take from queues.\n",
+                "  WARNING: {native} can be reached from other machines,\n  and neither the native protocol nor STOMP has \
+                 authentication yet: whoever\n  reaches it can publish, subscribe and take from queues.\n",
             );
         }
         if !http.is_empty() {
             let _ = write!(
                 text,
-                "  WARNING: {http} can be reached from other machines without TLS: the access token and all data can \
-                 be\n  read on the way. Put a proxy with TLS in front, or use a private network.\n",
+                "  WARNING: {http} can be reached from other machines\n  without TLS: the access token and all data can be read on \
+                 the way. Put a proxy\n  with TLS in front, or use a private network.\n",
             );
         }
         text
@@ -304,6 +304,25 @@ mod tests {
         for text in [json.to_string(), addresses.banner()] {
             assert!(!text.contains("0.0.0.0"), "{text}");
         }
+    }
+
+    #[test]
+    fn no_line_of_the_banner_is_wider_than_a_terminal() {
+        let listeners = || vec!["0.0.0.0:25000".parse().expect("one")];
+        let addresses = Addresses {
+            native: vec!["192.0.2.100:25000".parse().expect("one")],
+            http: vec!["192.0.2.100:25080".parse().expect("one")],
+            news: listeners(),
+            news_asks: Some("a.example,\nwhich are examples: --set news.sites=FILE for others,\nand none".to_owned()),
+            data: Some("/var/lib/somebody/.local/state/switchboard".into()),
+            ..Addresses::default()
+        };
+        let banner = addresses.banner();
+        for line in banner.lines() {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+        let asks: Vec<&str> = banner.lines().skip_while(|line| !line.contains("news, asks")).take(3).collect();
+        assert!(asks[1].starts_with(&" ".repeat(27)) && asks[2].ends_with(" and none"), "{banner}");
     }
 
     #[test]

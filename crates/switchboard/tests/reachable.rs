@@ -144,7 +144,7 @@ fn beyond_loopback_only_probes_are_answered_without_the_token() {
     up.program.lines.find(&["broker, page and API", &format!("http://{SERVER}:{}/", up.broker)]);
     up.program.lines.find(&["monitor, page", &format!("http://{SERVER}:{}/", up.monitor)]);
     up.program.lines.find(&["access token", &up.data.join("token").display().to_string()]);
-    up.program.lines.find(&["WARNING", "without TLS"]);
+    up.program.lines.find(&["without TLS: the access token and all data can be read"]);
     // Neither a journal nor a log keeps the token.
     assert!([up.program.lines.all(), up.log.all()].concat().iter().all(|line| !line.contains(&token)));
 }

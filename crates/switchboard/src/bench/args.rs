@@ -8,10 +8,10 @@ use switchboard_driver::quantity::parse_count;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
-  switchboard bench                                     one to one, as fast as it goes
-  switchboard bench --subscribers 8 --size 1KiB         one to eight
+  switchboard bench                              one to one, as fast as it goes
+  switchboard bench --subscribers 8 --size 1KiB  one to eight
   switchboard bench --publishers 8 --subscribers 8 --queue
-  switchboard bench --rate 100000                       latency at a fixed rate
+  switchboard bench --rate 100000                latency at a fixed rate
   switchboard bench --server stomp://localhost --queue --prefetch 100";
 
 #[derive(Args, Debug)]

@@ -1,8 +1,10 @@
 //! Bounds of settings that are sizes, durations or counts.
 
+use super::kinds::Kind;
+use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
-use switchboard_driver::quantity::{show_duration, show_size};
+use switchboard_driver::quantity::{is_too_large, show_duration, show_size};
 
 /// The unit that bounds are counted in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,9 +63,28 @@ impl Bounds {
         if self.range.contains(&amount) || self.or_zero && amount == 0 {
             return Ok(());
         }
-        let (least, most) = (self.unit.show(*self.range.start()), self.unit.show(*self.range.end()));
-        Err(format!("it must be {}from {least} to {most}", if self.or_zero { "0, or " } else { "" }))
+        Err(self.to_string())
     }
+}
+
+impl fmt::Display for Bounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (least, most) = (self.unit.show(*self.range.start()), self.unit.show(*self.range.end()));
+        write!(f, "it must be {}from {least} to {most}", if self.or_zero { "0, or " } else { "" })
+    }
+}
+
+/// Reads a value within bounds. One that is too large to be counted with is over them as any other is.
+///
+/// # Errors
+/// The reason, as a sentence without its end.
+pub(super) fn read<K: Kind>(text: &str, bounds: Option<Bounds>) -> Result<K::Value, String> {
+    let value = K::read(text).map_err(|reason| match &bounds {
+        Some(bounds) if is_too_large(&reason) => bounds.to_string(),
+        _ => reason,
+    })?;
+    bounds.map_or(Ok(()), |bounds| bounds.check(K::amount(&value)))?;
+    Ok(value)
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const EXAMPLES: &[(&str, &[&str], &[&str])] = &[
     ("log", &["off", "trace", "info,switchboard_server=debug"], &["", "loud", "-1", "info,loud"]),
     ("log-format", &["text", "json"], &["", "xml", "JSON", "0"]),
-    ("data", &["", "/var/lib/switchboard"], &[]),
+    ("data", &["", "/var/lib/switchboard", "a/~/b", "~me"], &["~", "~/x"]),
     (
         "listen",
         &["127.0.0.1:0", "[::1]:65535", "a.example:1,b.example:2"],
@@ -49,7 +49,7 @@ const EXAMPLES: &[(&str, &[&str], &[&str])] = &[
         &["", "https://a.example/x?y=1,2", "http://[::1]:1/,https://b.example"],
         &["a.example", "ftp://a.example", "http://", "http://a:65536", "https://a.example,ftp://b"],
     ),
-    ("monitor.webhook-ca", &["", "/etc/ca.pem"], &[]),
+    ("monitor.webhook-ca", &["", "/etc/ca.pem"], &["~/ca.pem"]),
     ("monitor.report-as", &["", "switchboard"], &[]),
     ("rows.listen", &["", "127.0.0.1:0"], &["8000", "a:65536"]),
     (
@@ -64,7 +64,7 @@ const EXAMPLES: &[(&str, &[&str], &[&str])] = &[
     ("rows.origins", &["", "*", "https://a.example,http://b:1"], &["a.example", "https://a/", "ftp://a"]),
     ("rows.read-only", &["true", "false"], &["", "1"]),
     ("news.listen", &["", "127.0.0.1:0"], &["8080", "a:65536"]),
-    ("news.sites", &["", "/etc/sites.toml"], &[]),
+    ("news.sites", &["", "/etc/sites.toml"], &["~/sites.toml"]),
     (
         "news.renderer",
         &["", "http://127.0.0.1:8050", "https://a.example/splash"],
@@ -86,7 +86,7 @@ const EXAMPLES: &[(&str, &[&str], &[&str])] = &[
         &["", "http://127.0.0.1:9222", "ws://[::1]:9222/devtools/browser/x"],
         &["9222", "http://192.0.2.1:9222", "https://127.0.0.1", "ws://127.0.0.1:9222"],
     ),
-    ("render.program", &["chromium", "/opt/chromium"], &[""]),
+    ("render.program", &["chromium", "/opt/chromium"], &["", "~/chromium"]),
     ("render.sandbox", &["true", "false"], &["", "0", "no"]),
     ("http.hosts", &["", "a.example", "a.example,b.example"], &["a:1", "http://a", "a b", "*", "*.example"]),
     ("http.token", &["", "0123456789abcdef"], &["0123456789abcde", "0123456789 abcdef", "0123456789abcd\u{e9}"]),

@@ -1,7 +1,7 @@
 //! Checks of settings together: what no setting can judge by itself.
 
 use super::kinds::twice;
-use super::settings::{Settings, stomp_addresses};
+use super::settings::{LARGEST, Settings, stomp_addresses};
 use super::without_effect::Started;
 use super::{not_allowed, refused};
 use anyhow::{Result, bail};
@@ -38,6 +38,14 @@ impl Settings {
         Ok(())
     }
 
+    /// The least memory, as far as the settings are known that it depends on.
+    pub(super) fn least_memory(&self) -> usize {
+        let limits = &self.server.limits;
+        let is_default = limits.connections == Limits::default().connections;
+        let connections = if is_default { 1 } else { limits.connections };
+        connections.saturating_mul(Limits::CONNECTION).saturating_add(limits.message.saturating_mul(2))
+    }
+
     /// Judges what the services that are started cannot do together: two of them cannot listen at one address.
     pub(crate) fn check_together(&self, started: Started) -> Result<()> {
         let started = self.wanted(started);
@@ -66,15 +74,17 @@ fn in_units(error: LimitError) -> anyhow::Error {
     match error {
         LimitError::Memory { value, bound, connections, message } => {
             let (connections, message) = (plural(connections, "connection"), show_size(message));
-            let least = format!("it must be at least {}", near(bound));
-            refused(
-                "memory",
-                &show_size(value),
-                &format!("{least}, which {connections} and two messages of {message} take"),
-            )
+            let reason =
+                format!("{}: {connections} and two messages of {message} take the least", memory_bounds(bound));
+            refused("memory", &show_size(value), &reason)
         }
         error => error.into(),
     }
+}
+
+/// The bounds of `memory`, whose least depends on other settings.
+pub(super) fn memory_bounds(least: usize) -> String {
+    format!("it must be from {} to {}TiB", near(least), LARGEST >> 40)
 }
 
 /// A size in bytes, and as people have it in mind.
@@ -108,12 +118,22 @@ mod tests {
         for memory in ["0", "64KiB"] {
             let error = error(&[&format!("memory={memory}")]);
             let expected = format!(
-                "memory = {memory} is not allowed: it must be at least 32772KiB (33MiB will do), which 1 connection"
+                "memory = {memory} is not allowed: it must be from 32772KiB (33MiB will do) to 1024TiB: 1 connection"
             );
             assert!(error.starts_with(&expected) && error.contains("two messages of 16MiB"), "{error}");
         }
         assert_eq!(error(&["memory=33MiB"]), "");
-        assert!(error(&["memory=1025TiB"]).contains("to 1024TiB"));
+        for memory in ["1025TiB", "9999999TiB", "20000000TiB", "99999999999999999999"] {
+            let bounds = "it must be from 32772KiB (33MiB will do) to 1024TiB";
+            assert_eq!(
+                error(&[&format!("memory={memory}")]),
+                format!("--set: memory = {memory} is not allowed: {bounds}")
+            );
+        }
+        // As many connections as somebody wishes, and the messages of another size.
+        assert!(
+            error(&["connections=2", "message=1KiB", "memory=1025TiB"]).contains("it must be from 10KiB to 1024TiB")
+        );
     }
 
     #[test]

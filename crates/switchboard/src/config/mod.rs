@@ -45,15 +45,12 @@ impl Settings {
         if bytes.len() as u64 > MAX_FILE {
             bail!("cannot read the standard input: it is longer than the limit of {MAX_FILE} bytes");
         }
-        self.read(&String::from_utf8(bytes).context("cannot read the standard input")?, "standard input")
+        self.read(&switchboard_driver::text_of(bytes).context("cannot read the standard input")?, "standard input")
     }
 
     /// Takes over what `text` says; errors name it as `source`.
     fn read(&mut self, text: &str, source: &str) -> Result<()> {
-        let file: toml::Table = text.parse().map_err(|error: toml::de::Error| {
-            let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-            anyhow!("{source}, line {line}: {}", error.message().trim_end().replace('\n', ", "))
-        })?;
+        let file: toml::Table = text.parse().map_err(|error| anyhow!("{source}, {}", no_toml(text, &error)))?;
         for (key, value) in &file {
             match (key.as_str(), value) {
                 (name, toml::Value::Table(table)) if is_table(name) => {
@@ -110,6 +107,13 @@ impl Settings {
         Ok(())
     }
 
+    /// Sets one setting, as [`Settings::set`], by an option of the command line or the variable that stands for it.
+    pub(crate) fn set_option(&mut self, key: &str, text: &str) -> Result<()> {
+        let variable = ["SWITCHBOARD_DATA", "DATABASE_URL"][usize::from(key == "rows.database")];
+        let has_variable = matches!(key, "data" | "rows.database") && std::env::var(variable).as_deref() == Ok(text);
+        self.set(key, text).context(if has_variable { variable } else { "command line" })
+    }
+
     fn set_value(&mut self, table: &str, key: &str, value: &toml::Value) -> Result<()> {
         let has_empty = |items: &Vec<toml::Value>| items.iter().any(|item| item.as_str() == Some(""));
         if value.as_array().is_some_and(has_empty) {
@@ -124,7 +128,10 @@ impl Settings {
             return Err(unknown_setting(table, key));
         };
         let shown = if setting.is_secret && !text.is_empty() { "..." } else { text };
-        (setting.parse)(self, text).map_err(|reason| refused(key, shown, &reason))
+        (setting.parse)(self, text).map_err(|reason| {
+            let is_of_memory = (table, key) == ("broker", "memory") && reason.contains(" to 1024TiB");
+            refused(key, shown, &if is_of_memory { check::memory_bounds(self.least_memory()) } else { reason })
+        })
     }
 
     /// Puts a rule of the form `MATCH[,KEY=VALUE]...` at this place.
@@ -241,6 +248,23 @@ impl Settings {
     }
 }
 
+/// The place and the reason of an error in TOML: in words of our own where those of the parser name no remedy.
+fn no_toml(text: &str, error: &toml::de::Error) -> String {
+    let span = error.span().unwrap_or_default();
+    let line = text.get(..span.start).unwrap_or_default().matches('\n').count() + 1;
+    let part = text.get(span).and_then(|part| part.lines().next()).unwrap_or_default().trim();
+    let is_number = part.starts_with(|c: char| c.is_ascii_digit() || "+-".contains(c));
+    let problem = error.message().trim_end();
+    let reason = if problem.contains("duplicate key") {
+        format!("{part} is there twice: a key stands once in its table, and a [table] once in a file")
+    } else if is_number && ["large", "overflow", "integer"].iter().any(|word| problem.contains(word)) {
+        format!("{part} is too large: a number is at most {}", i64::MAX)
+    } else {
+        problem.replace('\n', ", ")
+    };
+    format!("line {line}: {reason}")
+}
+
 /// Replaces a secret, or each of a list of them.
 fn hide(value: &mut serde_json::Value) {
     match value {
@@ -286,9 +310,7 @@ fn tables() -> impl Iterator<Item = &'static str> {
 }
 
 fn kind<K: Kind>(key: &str, text: &str) -> Result<K::Value> {
-    let value = K::read(text).map_err(|reason| refused(key, text, &reason))?;
-    let checked = K::bounds().map_or(Ok(()), |bounds| bounds.check(K::amount(&value)));
-    checked.map(|()| value).map_err(|reason| refused(key, text, &reason))
+    bounds::read::<K>(text, K::bounds()).map_err(|reason| refused(key, text, &reason))
 }
 
 /// A TOML value as it would be written on the command line, so that one reader serves both.

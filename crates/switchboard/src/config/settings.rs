@@ -123,11 +123,7 @@ macro_rules! settings {
             #[cfg(test)]
             bounds: || settings!(@bounds $kind $([$($own)+])?),
             parse: |settings, text| {
-                let value = <$kind as Kind>::read(text)?;
-                if let Some(bounds) = settings!(@bounds $kind $([$($own)+])?) {
-                    bounds.check(<$kind as Kind>::amount(&value))?;
-                }
-                settings.$($field).+ = value;
+                settings.$($field).+ = super::bounds::read::<$kind>(text, settings!(@bounds $kind $([$($own)+])?))?;
                 Ok(())
             },
             show: |settings| <$kind as Kind>::show(&settings.$($field).+),
@@ -183,7 +179,7 @@ settings! {
     PROGRAM:
     "log" Level => log, "Log level: off, error, warn, info, debug or trace; or directives such as info,switchboard_server=debug.";
     "log-format" Format => log_format, "Format of log lines: text, or json for one object a line.";
-    "data" OptionalPath => data, "Directory for the data of all services, a folder each; \"\" for the user's state directory.";
+    "data" OptionalPath => data, "Directory for the data of all services, a folder each; \"\" for the user's state directory. A relative path begins at the working directory.";
 }
 
 settings! {

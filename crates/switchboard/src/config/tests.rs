@@ -154,8 +154,8 @@ fn memory_holds_the_connections_and_two_messages() {
     let text = |memory| format!("[broker]\nmemory = {memory}\nmessage = '2KiB'\nconnections = 1");
     assert_eq!(
         error(&text(8191)),
-        "memory = 8191 is not allowed: it must be at least 8KiB, \
-         which 1 connection and two messages of 2KiB take"
+        "memory = 8191 is not allowed: it must be from 8KiB to 1024TiB: \
+         1 connection and two messages of 2KiB take the least"
     );
     let mut settings = Settings::default();
     settings.read(&text(8192), "my.toml").unwrap();

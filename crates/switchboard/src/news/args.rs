@@ -1,10 +1,11 @@
 //! The command lines of both services.
 
+use super::examples;
 use crate::config::Settings;
 use crate::log::LogFormat;
 use crate::output::UsageError;
 use crate::server_address::{Door, ServerAddress};
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use std::path::{Path, PathBuf};
 use switchboard_news::guard::Target;
@@ -24,6 +25,7 @@ pub(super) enum Action {
     /// Fetch one site, and show what each step of its rule finds.
     ///
     /// Exit code 0 if it finds enough, 1 if not, 2 for a wrong command line or a site that is not in the file.
+    #[command(after_help = examples::TEST)]
     Test {
         /// The site's name.
         site: String,
@@ -37,6 +39,7 @@ pub(super) enum Action {
     ///
     /// Exit code 0 if it is right, 1 if it has faults (a color that is none included), 2 for a wrong command line or a
     /// file that cannot be read.
+    #[command(after_help = examples::CHECK)]
     Check {
         /// The sites file [default: that of --config].
         file: Option<PathBuf>,
@@ -50,6 +53,7 @@ pub(super) enum Action {
     /// Propose rules for a page: the feeds that it announces, and the links that repeat.
     ///
     /// The output is a sites file: keep one of its tables. Exit code 1 if the page cannot be fetched.
+    #[command(after_help = examples::SUGGEST)]
     Suggest {
         /// The page's address; https is assumed without a scheme.
         #[arg(value_parser = page)]
@@ -61,6 +65,7 @@ pub(super) enum Action {
         fetching: Fetching,
     },
     /// Print the sites file that is used without one.
+    #[command(after_help = examples::SITES)]
     Examples,
 }
 
@@ -177,7 +182,7 @@ impl Common {
         let own = [("data", self.data.clone()), ("render.sandbox", no_sandbox)];
         for (key, value) in own.iter().chain(pairs) {
             if let Some(value) = value {
-                settings.set(key, value).context("command line")?;
+                settings.set_option(key, value)?;
             }
         }
         settings.web.limits.check()?;

@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod examples;
 mod publish;
 mod start;
 
@@ -15,16 +16,16 @@ use std::path::Path;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
-  switchboard news                                 the page is at http://127.0.0.1:8080
-  switchboard news examples > sites.toml           the example sites, to begin with
+  switchboard news                                page at http://127.0.0.1:8080
+  switchboard news examples > sites.toml          the example sites
   switchboard news --sites sites.toml --server localhost
   switchboard news check sites.toml
-  switchboard news test CNN --sites sites.toml     what its rule finds, step by step
-  switchboard news suggest https://news.example/   a rule to begin with";
+  switchboard news test CNN --sites sites.toml    what its rule finds
+  switchboard news suggest https://news.example/  a rule to begin with";
 
 pub(crate) const RENDER_EXAMPLES: &str = "\
 Examples:
-  switchboard render                               http://127.0.0.1:8050/render.html?url=...
+  switchboard render  http://127.0.0.1:8050/render.html?url=...
   switchboard render --allow wiki.example:80 --set render.pages=8";
 
 /// Renders pages until a signal ends it.

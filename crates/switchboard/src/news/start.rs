@@ -61,7 +61,7 @@ impl Page {
         self.news.token()
     }
 
-    /// Which hosts it asks, for the banner. Nobody has chosen the examples, so these say how to choose.
+    /// Which hosts it asks, for the banner, in lines. Nobody has chosen the examples, so these say how to choose.
     pub(crate) fn asks(&self) -> String {
         asks(&self.news.hosts(), self.news.sites_file(), self.chosen)
     }
@@ -77,13 +77,13 @@ impl Page {
 }
 
 fn asks(hosts: &[String], file: Option<&Path>, chosen: Chosen) -> String {
-    let names = hosts.join(", ");
+    let names = hosts.join(",\n");
     match (file, chosen) {
         (Some(file), _) => format!("{}, by {}", plural(hosts.len(), "host"), file.display()),
         (None, Chosen::All) => {
-            format!("{names}: examples; --set news.sites=FILE asks others, --set news.listen= none")
+            format!("{names},\nwhich are examples: --set news.sites=FILE for others,\n--set news.listen= for none")
         }
-        (None, _) => format!("{names}: examples; --sites FILE asks others"),
+        (None, _) => format!("{names},\nwhich are examples: --sites FILE for others"),
     }
 }
 
@@ -159,10 +159,10 @@ mod tests {
     fn the_banner_names_the_hosts_of_the_examples_and_what_asks_others() {
         let (all, one) = (["a.example".to_owned(), "b.example".to_owned()], ["a.example".to_owned()]);
         let (none, file) = (None, Some(Path::new("sites.toml")));
-        assert_eq!(asks(&all, none, Chosen::News), "a.example, b.example: examples; --sites FILE asks others");
-        let text = asks(&all, none, Chosen::All);
-        assert!(text.starts_with("a.example, b.example: examples; ") && text.contains("news.sites=FILE"), "{text}");
-        assert!(text.ends_with("--set news.listen= none"), "{text}");
+        let lines = |chosen| asks(&all, none, chosen).lines().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(lines(Chosen::News), ["a.example,", "b.example,", "which are examples: --sites FILE for others"]);
+        let others = ["which are examples: --set news.sites=FILE for others,", "--set news.listen= for none"];
+        assert_eq!(lines(Chosen::All), [&["a.example,", "b.example,"][..], &others].concat());
         assert_eq!(asks(&all, file, Chosen::All), "2 hosts, by sites.toml");
         assert_eq!(asks(&one, file, Chosen::News), "1 host, by sites.toml");
     }

@@ -1,9 +1,10 @@
 //! The command lines.
 
+use super::examples;
 use crate::config::Settings;
 use crate::log::LogFormat;
 use crate::output::UsageError;
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ pub(crate) struct RowsArgs {
 #[derive(Debug, Subcommand)]
 pub(super) enum Action {
     /// Print the SQL of the triggers that report changes, install them, or remove them.
+    #[command(after_help = examples::TRIGGERS)]
     Triggers {
         #[command(subcommand)]
         action: Triggers,
@@ -27,18 +29,23 @@ pub(super) enum Action {
     /// Run a command with a database of its own, which is dropped afterwards; or create and drop one by name.
     ///
     /// DATABASE_URL, PGHOST and the like lead the command to its database. The exit code is the command's.
+    #[command(after_help = examples::SCRATCH)]
     Scratch(ScratchArgs),
     /// Demonstrate several instances over one database: writes, reads, a killed listener, and no stale row.
+    #[command(after_help = examples::DEMO)]
     Demo(DemoArgs),
 }
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Triggers {
     /// Print the SQL that installs them.
+    #[command(after_help = examples::PRINT)]
     Print(Triggered),
     /// Install them, in place of older ones.
+    #[command(after_help = examples::INSTALL)]
     Install(Changed),
     /// Remove them, with everything that was installed for them.
+    #[command(after_help = examples::REMOVE)]
     Remove(Changed),
 }
 
@@ -103,6 +110,7 @@ pub(super) struct ScratchArgs {
 #[derive(Debug, Subcommand)]
 pub(super) enum Named {
     /// Create a database that stays until it is dropped.
+    #[command(after_help = examples::CREATE)]
     Create {
         /// Its name.
         name: String,
@@ -113,6 +121,7 @@ pub(super) enum Named {
         json: bool,
     },
     /// Drop a database that `create` made.
+    #[command(after_help = examples::DROP)]
     Drop {
         /// Its name.
         name: String,
@@ -188,7 +197,7 @@ impl Tables {
         let own = [("rows.database", database.map(str::to_owned)), ("rows.tables", tables)];
         for (key, value) in own.iter().chain(pairs) {
             if let Some(value) = value {
-                settings.set(key, value).context("command line")?;
+                settings.set_option(key, value)?;
             }
         }
         settings.web.limits.check()?;

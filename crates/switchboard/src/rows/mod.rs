@@ -2,6 +2,7 @@
 
 mod args;
 mod demo;
+mod examples;
 mod scratch;
 mod server;
 mod triggers;
@@ -19,12 +20,12 @@ use switchboard_rows::http::{RowsService, StartError};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
-  switchboard rows                                       a private PostgreSQL, and the demo table patron
-  switchboard rows --database postgres://app@localhost/shop --table patron --table sales.item
+  switchboard rows                     with a PostgreSQL of its own
+  switchboard rows --database postgres://app@localhost/shop --table sales.item
   curl --json '{\"name\":\"Ann\"}' http://127.0.0.1:8000/patron
-  curl http://127.0.0.1:8000/patron/1                    the page is at http://127.0.0.1:8000
-  switchboard rows triggers print --database postgres://app@localhost/shop --table patron
-  switchboard rows scratch -- pytest                     a database for one command
+  curl http://127.0.0.1:8000/patron/1  the page is at http://127.0.0.1:8000
+  switchboard rows triggers print --database postgres://app@localhost/shop
+  switchboard rows scratch -- pytest   a database for one command
   switchboard rows demo --instances 3";
 
 /// Serves rows until a signal ends it, or runs a command.

@@ -43,8 +43,17 @@ fn usage_errors_have_one_exit_code_and_the_real_reason() {
         (&["broker", "--memory", "12parsecs"], "it must be a size"),
         (
             &["broker", "--memory=0"],
-            "command line: memory = 0 is not allowed: it must be at least 32772KiB (33MiB will do)",
+            "command line: memory = 0 is not allowed: it must be from 32772KiB (33MiB will do) to 1024TiB",
         ),
+        (
+            &["broker", "--memory", "9999999TiB"],
+            "command line: memory = 9999999TiB is not allowed: it must be from 32772KiB (33MiB will do) to 1024TiB",
+        ),
+        (&["broker", "--data", "~/x"], "command line: data = ~/x is not allowed: ~ is known to shells alone"),
+        (&["send", "/temp-queue/x", "hi"], "/temp-queue/x is a name within one STOMP connection"),
+        (&["listen", "/temp-topic/x"], "/temp-topic/x is a name within one STOMP connection"),
+        (&["queues", "--all", "-s", "localhost", "peek", "/queue/a"], "'--all'"),
+        (&["agent", "--server", "ftp://x", "true"], "tcp://, ipc://, http:// or https://"),
         (&["broker", "--set", "handshake=0"], "it must be from 10ms to 1d"),
         (&["broker", "--set", "read-timeout=1ns"], "it must be 0, or from 10ms to "),
         (&["broker", "--listen", "127.0.0.1:99999"], "the port of 127.0.0.1:99999 must be from 0 to 65535"),
@@ -57,7 +66,7 @@ fn usage_errors_have_one_exit_code_and_the_real_reason() {
         (&["agent", "--backlog", "-1", "true"], "it must be from 1 to 1000000"),
         (&["agent", "--color", "notacolor", "true"], "it must be a color of CSS"),
         (&["bench", "--rate", "1e3"], "it must be a number above 0, up to 100000000"),
-        (&["broker", "--set", "monitor.keep=99999999999d"], "it is too long: at most 213503d"),
+        (&["broker", "--set", "monitor.keep=99999999999d"], "it must be from 1m to 213503d"),
         (&["broker", "--set", "nope=1"], "there is no setting `nope`; `switchboard config` prints all"),
         (&["broker", "--set", "memmory=1"], "the nearest is `memory`"),
         (&["broker", "--set", "keep=1d"], "the nearest is `monitor.keep`"),
@@ -194,4 +203,43 @@ fn a_configuration_has_at_most_a_mebibyte_and_is_a_regular_file() {
     let endless = output(&["config", "check", "/dev/zero"]);
     assert_eq!(endless.status.code(), Some(2));
     assert!(text(&endless.stderr).contains("it is no regular file"), "{}", text(&endless.stderr));
+}
+
+#[test]
+fn a_value_of_the_environment_is_refused_with_the_variable_and_one_of_the_command_line_without() {
+    for (args, variable, value) in [
+        (&["status"][..], "SWITCHBOARD_URL", "ftp://x"),
+        (&["queues", "peek", "/queue/a"], "SWITCHBOARD_URL", "ftp://x"),
+        (&["agent", "true"], "SWITCHBOARD_URL", "ftp://x"),
+        (&["broker"], "SWITCHBOARD_DATA", "~/x"),
+        (&["rows"], "DATABASE_URL", "ftp://x"),
+    ] {
+        let refused = crate::switchboard(args).env(variable, value).output().expect("an end");
+        let error = text(&refused.stderr);
+        assert!(refused.status.code() == Some(2) && error.contains(variable), "{args:?}: {error}");
+    }
+    let given =
+        crate::switchboard(&["status", "-s", "ftp://x"]).env("SWITCHBOARD_URL", "ftp://y").output().expect("an end");
+    let error = text(&given.stderr);
+    assert!(error.contains("ftp:// is not known") && !error.contains("SWITCHBOARD_URL"), "{error}");
+}
+
+#[test]
+fn what_is_no_toml_is_refused_in_plain_words_with_the_line() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("bad.toml");
+    for (bytes, reason) in [
+        (&b"[broker]\nqueue = 99999999999999999999\n"[..], "line 2: 99999999999999999999 is too large"),
+        (b"[broker]\nqueue = 9223372036854775808\n", "line 2: 9223372036854775808 is too large"),
+        (b"[broker]\nqueue = 999999999999999999999999999999999999999999\n", "line 2: 99999999"),
+        (b"[broker]\n\nqueue = 1\nqueue = 2\n", "line 4: queue is there twice"),
+        (b"[broker]\n[monitor]\n[broker]\n", "line 3: "),
+        (b"[broker]\n\xff\n", "line 2 is not UTF-8"),
+    ] {
+        std::fs::write(&path, bytes).expect("written");
+        let checked = output(&["config", "check", path.to_str().expect("text")]);
+        let error = text(&checked.stderr);
+        assert!(checked.status.code() == Some(2) && error.contains(reason), "{}: {error}", bytes.escape_ascii());
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
 }

@@ -104,9 +104,21 @@ impl Kind for OptionalPath {
     fn parse(text: &str) -> Option<Option<PathBuf>> {
         Some((!text.is_empty()).then(|| text.into()))
     }
+    fn read(text: &str) -> Result<Option<PathBuf>, String> {
+        no_home(text)?;
+        Ok((!text.is_empty()).then(|| text.into()))
+    }
     fn show(path: &Option<PathBuf>) -> String {
         quote(&path.as_deref().map(Path::to_string_lossy).unwrap_or_default())
     }
+}
+
+/// Fails for a path that a shell would have changed, and nobody has.
+fn no_home(text: &str) -> Result<(), String> {
+    if text == "~" || text.starts_with("~/") {
+        return Err("~ is known to shells alone: write the home directory in its place".to_owned());
+    }
+    Ok(())
 }
 
 /// The names of queues begin with a slash: one without it is hardly meant for a topic.
@@ -142,6 +154,10 @@ impl Kind for Program {
     const ALLOWED: &'static str = "a program's name or path";
     fn parse(text: &str) -> Option<PathBuf> {
         (!text.is_empty()).then(|| text.into())
+    }
+    fn read(text: &str) -> Result<PathBuf, String> {
+        no_home(text)?;
+        Self::parse(text).ok_or_else(|| format!("it must be {}", Self::ALLOWED))
     }
     fn show(path: &PathBuf) -> String {
         quote(&path.to_string_lossy())
