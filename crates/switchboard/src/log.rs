@@ -164,6 +164,23 @@ fn log_panic(info: &PanicHookInfo<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Read;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_line_names_its_place_in_the_program_below_the_level_info_only() {
+        let (mut reader, writer) = std::io::pipe().expect("a pipe");
+        let lines = fmt::layer().with_writer(Arc::new(writer)).event_format(Lines::default()).with_ansi(false);
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), || {
+            tracing::error!("one");
+            tracing::info!("two");
+            tracing::debug!("three");
+        });
+        let mut text = String::new();
+        reader.read_to_string(&mut text).expect("text");
+        let lines: Vec<&str> = text.lines().filter_map(|line| Some(line.split_once(' ')?.1.trim())).collect();
+        assert_eq!(lines, ["ERROR one", "INFO two", &format!("DEBUG {}: three", module_path!())]);
+    }
 
     #[test]
     fn lines_have_colors_at_a_terminal_only_and_not_where_they_are_turned_off() {

@@ -145,6 +145,25 @@ fn an_open_page_and_a_stalled_one_delay_no_end() {
 }
 
 #[test]
+fn top_prints_tables_on_a_terminal_whose_cursor_cannot_be_moved() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let monitor = Monitor::start("monitor", &directory.path().join("data"), &[]);
+    for term in ["TERM=dumb", "TERM="] {
+        let command = ["env", term, env!("CARGO_BIN_EXE_switchboard"), "top", "-s", &monitor.http];
+        let mut top = Program::python("python3", "terminal.py", &command).expect("a terminal");
+        let mut tables = 0;
+        while tables < 2 {
+            let line = top.line().expect("a line");
+            assert!(!line.contains('\x1b'), "{line:?}");
+            tables += usize::from(line.starts_with("NAME"));
+        }
+        top.resume();
+        top.until_contains("Exit code: ");
+        top.end();
+    }
+}
+
+#[test]
 fn a_directory_that_is_in_use_is_named() {
     let directory = tempfile::tempdir().expect("a directory");
     let data = directory.path().join("data");

@@ -74,6 +74,8 @@ fn messages_are_shown_moved_paused_and_purged_and_each_says_what_it_did() {
     assert_eq!(paused.1, "Paused /queue/b: `switchboard queues resume` lets it go on.\n");
     assert!(queues(&[]).1.contains("paused"));
     assert_eq!(queues(&["resume", "/queue/b"]).1, "Resumed /queue/b.\n");
+    broker.log.find(&["WARN", "paused queue /queue/b"]);
+    broker.log.find(&["INFO", "resumed queue /queue/b"]);
     assert_eq!(queues(&["purge", "/queue/a", "--yes", "--json"]).1, "{\"purged\":1}\n");
     assert_eq!(queues(&["purge", "/queue/b", "-y"]).1, "Purged 2 messages of /queue/b.\n");
 }

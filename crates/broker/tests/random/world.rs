@@ -127,7 +127,9 @@ impl World {
                 | Event::Rejected { .. } => {}
                 Event::Close { connection, .. } => self.disconnect(connection.0),
                 Event::Refused {
-                    connection, refusal: Refusal::Memory { .. } | Refusal::PatternMemory { .. }, ..
+                    connection,
+                    refusal: Refusal::Memory { .. } | Refusal::PatternMemory { .. } | Refusal::RetainedMemory { .. },
+                    ..
                 } => {
                     self.disconnect(connection.0);
                 }
