@@ -241,3 +241,23 @@ impl HttpServer {
 pub(crate) fn not_http(problem: &str) -> bool {
     ["invalid HTTP", "unexpected message"].iter().any(|part| problem.contains(part))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+    use std::time::Duration;
+
+    #[test]
+    fn a_server_that_accepts_a_connection_and_says_nothing_is_named() {
+        // The kernel accepts for it.
+        let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = silent.local_addr().expect("an address").to_string();
+        let args = HttpArgs::of(address.parse().expect("an address"), None);
+        let mut server = HttpServer::new(&args, Door::BrokerHttp).expect("a client");
+        let options = Options { timeout: Duration::from_secs(1), trust: Trust::Nobody, ..Options::default() };
+        server.client = Client::new(&options).expect("a client");
+        let error = crate::block_on(server.get("/status")).expect_err("silence").to_string();
+        assert_eq!(error, format!("cannot ask http://{address}: it {SILENT} within 1s"));
+    }
+}
