@@ -37,6 +37,10 @@ pub(crate) struct Acker {
     /// Nothing of what it says arrives any more, and then it is gone.
     pub(crate) losing: Option<Time>,
     pub(crate) closing: bool,
+    /// It has said its last word.
+    left: bool,
+    /// The broker knows that it sends nothing more, before its last word is read.
+    has_departed: bool,
     /// It acks everything and begins nothing new.
     tidy: bool,
     /// After a recall, no credit for a message will tell that it takes some again.
@@ -100,6 +104,9 @@ impl Acker {
             self.losing = Some(now + Duration::from_micros(rng.below(20_000) as u64));
         }
         self.take(now, settings, rng);
+        if self.left {
+            return;
+        }
         self.acknowledge(now, settings, rng);
         match rng.below(12) {
             0 => self.subscribe(id, now, settings, rng),
@@ -143,6 +150,29 @@ impl Acker {
             self.unacked.extend(tag);
             self.highest_tag = self.highest_tag.max(tag.unwrap_or(0));
         }
+    }
+
+    /// It ends its session in order: its subscriptions first, and at times it asks for a last receipt. It goes on reading.
+    pub(crate) fn leave(&mut self, now: Time, settings: &Settings, rng: &mut Rng) {
+        if self.left {
+            return;
+        }
+        for subscription in std::mem::take(&mut self.subscriptions) {
+            let subscription = SubscriptionId(subscription);
+            self.send(now, settings.delay, Command::Unsubscribe { subscription }, rng);
+        }
+        if settings.receipts {
+            self.ask_receipts(now, settings, 1, rng);
+        }
+        self.send(now, settings.delay, Command::Finish, rng);
+        self.left = true;
+    }
+
+    /// Whether the driver sees, the first time, that it has shut its side down, though it is not read.
+    pub(crate) fn departs(&mut self, now: Time, draining: bool) -> bool {
+        let has_come = self.lane.back().is_some_and(|entry| entry.0 <= now);
+        let is_seen = self.left && self.losing.is_none() && self.paused && !draining && !self.closing;
+        is_seen && has_come && !std::mem::replace(&mut self.has_departed, true)
     }
 
     fn acknowledge(&mut self, now: Time, settings: &Settings, rng: &mut Rng) {
@@ -198,7 +228,9 @@ impl Acker {
 
     pub(crate) fn settle(&mut self, now: Time, settings: &Settings, rng: &mut Rng) {
         self.take(now, settings, rng);
-        self.acknowledge(now, settings, rng);
+        if !self.left {
+            self.acknowledge(now, settings, rng);
+        }
     }
 
     pub(crate) fn next_at(&self, draining: bool) -> Option<Time> {

@@ -53,6 +53,8 @@ pub(crate) struct Native {
     reserved: usize,
     pub(crate) paused: bool,
     pub(crate) finished: bool,
+    /// The broker knows that it sends nothing more, before its end is read.
+    has_departed: bool,
     pub(crate) failed: bool,
     pub(crate) ending: Option<Ending>,
 }
@@ -89,6 +91,7 @@ impl Native {
             reserved: 0,
             paused: false,
             finished: false,
+            has_departed: false,
             failed: false,
             ending: None,
         };
@@ -194,6 +197,11 @@ impl Native {
     /// Whether a read would bring its end, or the failure.
     pub(crate) fn is_over(&self, reads: bool) -> bool {
         reads && self.up.is_over()
+    }
+
+    /// Whether the driver sees, the first time, that it has shut its side down, though it is not read.
+    pub(crate) fn departs(&mut self, now: Time) -> bool {
+        self.up.has_end(now) && !std::mem::replace(&mut self.has_departed, true)
     }
 
     /// The driver reads. Gives what was asked for, and whether the connection goes on.

@@ -73,6 +73,11 @@ impl Pipe {
         self.room > 0 && !self.broken
     }
 
+    /// Whether its end has come, behind bytes that may still be in it.
+    pub(crate) fn has_end(&self, now: Time) -> bool {
+        self.ended && !self.broken && self.pieces.back().is_none_or(|&(at, _)| at <= now)
+    }
+
     pub(crate) fn end(&mut self) {
         self.ended = true;
     }

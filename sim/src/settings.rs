@@ -90,6 +90,10 @@ pub(crate) struct Settings {
     pub(crate) temporary: bool,
     /// Some ask for receipts.
     pub(crate) receipts: bool,
+    /// Some connections with acks end their sessions in order, at times while they are not read.
+    pub(crate) departs: bool,
+    /// Rules that come at run time have bounds in messages, and say how messages are tried again.
+    pub(crate) says_more: bool,
     /// All consume a queue with acks, and publish to the one that others consume who publish to theirs.
     pub(crate) ring: bool,
 }
@@ -178,6 +182,8 @@ impl Settings {
             moves: false,
             temporary: false,
             receipts: false,
+            departs: false,
+            says_more: false,
         }
     }
 
@@ -273,8 +279,23 @@ impl Settings {
         self.durable && !self.may_buffer() && !topic.contains("kept")
     }
 
+    /// Adds to a rule, in some runs, what it says of queues alone.
+    fn rule_of_queues(&self, mut rule: ChannelRule, rng: &mut Rng) -> ChannelRule {
+        if self.says_more && rng.one_in(2) {
+            rule.queue_messages = Some(rng.pick(&[0, 1, 3, 20]));
+        }
+        if self.says_more && rng.one_in(2) {
+            rule.prefetch = Some(rng.pick(&[1, 2, 5]));
+        }
+        if self.says_more && self.retries && rng.one_in(2) {
+            rule.delivery.max_deliveries = Some(rng.pick(&[1, 2, 7]));
+            rule.delivery.redelivery_backoff = Some(Duration::from_millis(rng.pick(&[0, 5, 1000])));
+        }
+        rule
+    }
+
     /// Other rules: each pattern may be there or not, and say anything of what a rule may say.
-    pub(crate) fn other_rules(&self, rng: &mut Rng) -> Vec<ChannelRule> {
+    pub(crate) fn other_rules(&self, rng: &mut Rng, later: &mut Rng) -> Vec<ChannelRule> {
         let mut rules = Vec::new();
         for pattern in RULE_PATTERNS {
             if rng.one_in(3) {
@@ -283,7 +304,7 @@ impl Settings {
             let policy = (!self.uniform && rng.one_in(2)).then(|| rng.pick(&POLICIES));
             let buffer_unsubscribed = rng.one_in(2).then(|| rng.pick(&[0, 1, 2, 6]));
             let queue = rng.one_in(2).then(|| rng.pick(&[0, 1, self.body, 4 * self.body, 1 << 20]));
-            let rule = ChannelRule::new(Pattern::new(pattern));
+            let rule = self.rule_of_queues(ChannelRule::new(Pattern::new(pattern)), later);
             rules.push(ChannelRule { policy, buffer_unsubscribed, queue, ..rule });
         }
         if self.has_dead_letters_rule() {

@@ -1,4 +1,5 @@
 mod calls;
+mod looks;
 
 use crate::Report;
 use crate::acker::Acker;
@@ -14,6 +15,9 @@ use switchboard_broker::{Broker, Command, Event, StatusQuery, Time};
 /// Time that the driver goes on writing to a connection that it closes.
 const LINGER: Duration = Duration::from_millis(50);
 
+/// Chosen so that the runs that tests and mutants name stay what they were.
+const LATER: u64 = 0x8da5;
+
 #[derive(Debug)]
 pub(crate) enum Link {
     Native(Box<Native>),
@@ -25,6 +29,8 @@ pub(crate) struct World {
     pub(crate) rng: Rng,
     /// For what came to be drawn later: the rest of a seed's run stays what it was.
     pub(crate) more: Rng,
+    /// For what came last, likewise.
+    later: Rng,
     pub(crate) now: Time,
     pub(crate) broker: Broker,
     pub(crate) oracle: Oracle,
@@ -45,6 +51,8 @@ impl World {
         settings.draw_retries(&mut Rng::new(!seed));
         let mut more = Rng::new(seed.rotate_left(32) ^ 0x9e37);
         settings.pauses = more.one_in(4);
+        let mut later = Rng::new(seed.rotate_left(48) ^ LATER);
+        (settings.departs, settings.says_more) = (later.one_in(3), later.one_in(3));
         settings.draw_nouns(&mut Rng::new(seed.rotate_left(16) ^ 0x517c));
         if trace {
             println!("{settings:#?}");
@@ -57,6 +65,7 @@ impl World {
             settings,
             rng,
             more,
+            later,
             now: Time::ZERO,
             links: BTreeMap::new(),
             next_id: 1,
@@ -164,7 +173,7 @@ impl World {
             self.count("kick");
         }
         if self.settings.changes_rules && self.rng.one_in(40) {
-            let rules = self.settings.other_rules(&mut self.rng);
+            let rules = self.settings.other_rules(&mut self.rng, &mut self.later);
             self.act(Act::SetRules(rules))?;
         }
         if self.settings.pauses && self.more.one_in(30) {
@@ -194,6 +203,9 @@ impl World {
             }
             Some(Link::Acker(acker)) => {
                 acker.turn(id, now, settings, oracle, rng);
+                if settings.departs && self.later.one_in(60) {
+                    acker.leave(now, settings, rng);
+                }
                 self.drive_acker(id)
             }
             None => Ok(()),
@@ -224,7 +236,11 @@ impl World {
                     return self.gone(id);
                 }
             }
-            None => {}
+            None => {
+                if !native.finished && native.departs(self.now) {
+                    self.act(Act::Command(id, Command::Depart))?;
+                }
+            }
         }
         let Some(Link::Native(native)) = self.links.get_mut(&id) else { return Ok(()) };
         let bytes = native.flush(self.now, &mut self.rng);
@@ -281,7 +297,9 @@ impl World {
                 *self.counts.entry("lost credit".into()).or_default() += credit;
                 return self.gone(id);
             }
-            let Some(command) = acker.next(self.now, self.draining) else { return Ok(()) };
+            let next = acker.next(self.now, self.draining);
+            let departs = || acker.departs(self.now, self.draining).then_some(Command::Depart);
+            let Some(command) = next.or_else(departs) else { return Ok(()) };
             self.act(Act::Command(id, command))?;
         }
         Ok(())

@@ -126,12 +126,16 @@ impl Acker {
             self.send(now, settings.delay, Command::Reserve { bytes: 0, whole: 0 }, rng);
         }
         if settings.receipts && rng.one_in(4) {
-            // No publish is confirmed twice.
-            let publishes = rng.within(0, self.publishes);
-            self.publishes = 0;
-            let batch = self.receipt(rng.within(1, 3));
-            self.send(now, settings.delay, Command::Receipt { batch, covers: 0, publishes }, rng);
+            self.ask_receipts(now, settings, 3, rng);
         }
+    }
+
+    /// Asks for at most so many receipts, which confirm some of its publishes since the last one: none is confirmed twice.
+    pub(super) fn ask_receipts(&mut self, now: Time, settings: &Settings, most: usize, rng: &mut Rng) {
+        let publishes = rng.within(0, self.publishes);
+        self.publishes = 0;
+        let batch = self.receipt(rng.within(1, most));
+        self.send(now, settings.delay, Command::Receipt { batch, covers: 0, publishes }, rng);
     }
 
     /// The temporary queue of one of the last connections, which may be gone.

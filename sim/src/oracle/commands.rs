@@ -1,37 +1,12 @@
 //! Effects of a command on the books, as far as they follow from the command alone.
 
 use super::link::{Due, Handed, Link, Lost, Sub, What};
-use super::{Checked, Fate, Oracle, matches, promise};
+use super::{Checked, Fate, Oracle, matches, promise, rule_of};
 use crate::settings::temporary_of;
 use bytes::Bytes;
-use switchboard_broker::{AckMode, Batch, Command, Status};
+use switchboard_broker::{AckMode, Batch, Command};
 
 impl Oracle {
-    /// A connection of the native protocol is checked byte by byte as well.
-    pub(crate) fn expect(&mut self, id: u64, native: bool, transport_acks: bool) {
-        self.links.insert(id, Link { transport_acks, ..Link::new(self.now, native) });
-    }
-
-    /// Whether there are as many connections as there may be, beside those that are being closed for others.
-    fn is_full(&self, connections: usize) -> bool {
-        let let_go = self.links.values().filter(|link| link.is_let_go && !link.gone).count();
-        connections - let_go >= self.settings.limits.connections
-    }
-
-    /// Connections that are there, with those that have left and wait for room: these have a place each, and their own sum.
-    pub(super) fn connections_of(&self, status: &Status) -> usize {
-        let is_there = |id: u64| self.links.get(&id).is_some_and(|link| !link.gone);
-        let departed = status.connections.iter().filter(|connection| connection.gone && is_there(connection.id.0));
-        status.totals.connections + departed.count()
-    }
-
-    /// Whether one more connection may come, though another may have to let go for it.
-    pub(crate) fn has_place(&self, status: &Status) -> bool {
-        let is_there = |id: u64| self.links.get(&id).is_some_and(|link| !link.gone);
-        let departed = status.connections.iter().any(|connection| connection.gone && is_there(connection.id.0));
-        departed || !self.is_full(self.connections_of(status))
-    }
-
     pub(super) fn command(&mut self, id: u64, command: &Command) -> Checked {
         if matches!(command, Command::Connect { .. }) {
             if self.is_full(self.connections) {
@@ -87,14 +62,11 @@ impl Oracle {
                 self.feeders.insert(id);
                 (self.link(id).reserve, self.link(id).whole) = (*bytes, *whole);
             }
-            Command::Finish => {
-                self.link(id).finishing = true;
-                self.leave_channels(id);
-            }
+            Command::Finish => self.finish(id),
+            Command::Depart => self.depart(id),
             Command::Disconnect => self.disconnect(id),
             Command::TransportAck { bytes } => self.acknowledged(id, *bytes),
-            // Nobody says these here.
-            Command::Connect { .. } | Command::Depart => {}
+            Command::Connect { .. } => {}
         }
         Ok(())
     }
@@ -163,7 +135,11 @@ impl Oracle {
         let link = self.links.get_mut(&id).expect("the link is known");
         let prefetch = match ack {
             AckMode::Auto => None,
-            AckMode::Manual { prefetch } => Some(prefetch.max(1) as usize),
+            AckMode::Manual { prefetch: 0 } => {
+                let rule = rule_of(&self.settings.rules, pattern);
+                Some(rule.and_then(|rule| rule.prefetch).unwrap_or(limits.prefetch) as usize)
+            }
+            AckMode::Manual { prefetch } => Some(prefetch as usize),
         };
         let last_fresh = Default::default();
         let sub = Sub { pattern: pattern.clone(), prefetch, active: true, claim: None, since: step, last_fresh };

@@ -38,6 +38,10 @@ pub(crate) struct Counts {
     pub(crate) dropped_old: u64,
     pub(crate) certain_old: u64,
     pub(crate) handed_to_the_only: u64,
+    /// Connections of which the driver said that they send nothing more, before their last words were read.
+    pub(crate) departed: u64,
+    /// Messages that were dropped with connections that had left.
+    pub(crate) dropped_departed: u64,
 }
 
 impl Counts {
@@ -69,6 +73,8 @@ impl Counts {
             ("drops of the oldest of a queue", self.dropped_old),
             ("of these told apart", self.certain_old),
             ("deliveries to an only consumer beside others", self.handed_to_the_only),
+            ("departures", self.departed),
+            ("messages dropped of those that had left", self.dropped_departed),
         ];
         report.extend(counts.map(|(what, count)| (what.to_owned(), count)));
     }

@@ -111,6 +111,7 @@ impl Oracle {
             own.map(move |(&subscription, _)| (id, subscription))
         });
         let subs: Vec<(u64, u32)> = subs.collect();
+        self.ended.extend(&subs);
         subs.into_iter().for_each(|(id, subscription)| self.unsubscribe(id, subscription));
         self.end_queue(name);
     }

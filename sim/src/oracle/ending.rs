@@ -48,6 +48,7 @@ impl Oracle {
             promise!(waits.is_none(), "message {waits:?} waits in {name} at rest, which has workers: {row:?}");
         }
         for (id, link) in self.links.iter().filter(|(_, link)| !link.gone && link.paused_for.is_none()) {
+            promise!(!link.finishing, "{id} has finished and waits for nothing, and was not closed");
             promise!(link.confirms.is_empty(), "{id} waits for a confirmation at rest");
             promise!(!link.receipts.is_waiting(), "{id} waits for a receipt at rest");
             promise!(link.taken == link.sent.len(), "{id} is not held, and not all that it sent was taken in");

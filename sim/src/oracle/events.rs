@@ -23,6 +23,9 @@ impl Oracle {
                 if let Refusal::UnknownTag { tag } = refusal {
                     promise!(self.unknown_tag == Some(tag.0), "tag {} is refused, not {:?}", tag.0, self.unknown_tag);
                 }
+                if matches!(refusal, Refusal::Connections { .. }) {
+                    self.check_no_place()?;
+                }
                 promise!(self.refusals > 0, "something within every limit was refused");
                 self.refusals -= 1;
                 return Ok(());
@@ -86,7 +89,11 @@ impl Oracle {
                 self.check_receipt(connection.0, receipt, Some(rejected), *bytes)?;
             }
             // The books knew of it before anything was taken in.
-            Event::Rejected { .. } | Event::Moved { .. } | Event::Ended { .. } => {}
+            Event::Rejected { .. } | Event::Moved { .. } => {}
+            Event::Ended { connection, subscription } => {
+                let own = (connection.0, subscription.0);
+                promise!(self.ended.remove(&own), "{own:?} is told to have ended, and has not, or twice");
+            }
             Event::Lapsed { connection, subscription, first, last } => {
                 self.lapsed(connection.0, subscription.0, first.0..=last.0)?;
             }
@@ -294,10 +301,14 @@ impl Oracle {
     fn close(&mut self, id: u64, reason: CloseReason) -> Checked {
         let (draining, patient) = (self.draining, self.settings.limits.policy == OverflowPolicy::Disconnect);
         let (uniform, step) = (self.settings.uniform, self.step);
+        promise!(!self.link(id).closing, "{id} was closed twice");
+        if reason == CloseReason::Departed {
+            self.let_go(id)?;
+        }
         let link = self.link(id);
-        promise!(!link.closing, "{id} was closed twice");
         link.closing = true;
         match reason {
+            CloseReason::Departed => return Ok(()),
             CloseReason::Slow => {
                 promise!(patient || !uniform, "{id} was disconnected though no policy says so");
                 return Ok(());
@@ -306,13 +317,6 @@ impl Oracle {
                 promise!(link.reserve > 0, "{id} was closed for a message of which it had no part");
                 let others = self.links.iter().any(|(other, link)| *other != id && !link.gone && link.paused);
                 promise!(others, "{id} was closed for memory that nobody waits for");
-                return Ok(());
-            }
-            CloseReason::Departed => {
-                promise!(link.finishing && link.paused_for.is_some(), "{id} was let go though it had not left");
-                link.is_let_go = true;
-                // In place of the newcomer.
-                promise!(std::mem::take(&mut self.refusals) == 1, "{id} was let go though nobody needed its place");
                 return Ok(());
             }
             CloseReason::Finished => promise!(link.finishing, "{id} did not ask to be finished"),

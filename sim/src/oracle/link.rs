@@ -120,6 +120,8 @@ pub(super) struct Link {
     pub(super) broken: bool,
     pub(super) closing: bool,
     pub(super) finishing: bool,
+    /// When it said, or its driver saw, that it sends nothing more.
+    pub(super) departed: Option<Time>,
     pub(super) gone: bool,
     pub(super) reserve: usize,
     /// Length of the message that it reserves for.
@@ -190,6 +192,7 @@ impl Link {
             broken: false,
             closing: false,
             finishing: false,
+            departed: None,
             gone: false,
             reserve: 0,
             whole: 0,
@@ -207,6 +210,11 @@ impl Link {
             overlaps: false,
             got_kept: false,
         }
+    }
+
+    /// When it left, if it waits for room for its last messages.
+    pub(super) fn waits_since_it_left(&self) -> Option<Time> {
+        self.departed.filter(|_| self.paused_for.is_some() && !self.closing && !self.gone)
     }
 
     /// Unwritten bytes in the driver's hands.

@@ -5,6 +5,7 @@
 mod books;
 mod bounds;
 mod claims;
+mod coming;
 mod commands;
 mod counts;
 mod durable;
@@ -12,6 +13,7 @@ mod ending;
 mod events;
 mod groups;
 mod link;
+mod looks;
 mod moves;
 mod overflow;
 mod paused;
@@ -103,6 +105,8 @@ pub(crate) struct Oracle {
     lost_holders: Holders,
     /// Queues that end in this step.
     ending: Vec<&'static str>,
+    /// Subscriptions that end with them, of which their connections are to be told.
+    ended: BTreeSet<(u64, u32)>,
     /// Queues that have rejected a message in this step, its size and the reason.
     full: Vec<(&'static str, usize, Refusal)>,
     /// Subscriptions that asked to be the only consumers.
@@ -144,6 +148,7 @@ impl Oracle {
             holders: Holders::new(),
             lost_holders: Holders::new(),
             ending: Vec::new(),
+            ended: BTreeSet::new(),
             full: Vec::new(),
             claims: 0,
             passes: false,
@@ -206,6 +211,7 @@ impl Oracle {
         self.now = self.now.max(now);
         self.step += 1;
         self.refusals = 0;
+        self.ended.clear();
         match act {
             Act::Command(id, command) => self.command(*id, command)?,
             Act::Drain => {
@@ -250,6 +256,7 @@ impl Oracle {
             self.event(event)?;
         }
         promise!(self.refusals == 0, "what was over a limit was not refused");
+        promise!(self.ended.is_empty(), "{:?} end with their queue, and nobody is told", self.ended);
         let kept = self.links.iter().find(|(_, link)| link.asked_back);
         promise!(
             kept.is_none(),

@@ -50,7 +50,7 @@ impl Oracle {
             return self.check_is_gone(name);
         }
         promise!(self.settings.limits.overflow == QueueOverflow::Reject, "{name} rejects a message, and no queue does");
-        let bounds = (self.bound_of(name), self.settings.limits.queue_messages);
+        let bounds = (self.bound_of(name), self.bound_in_messages(name));
         match refusal {
             Refusal::QueueMessages { bound } => promise!(bound == bounds.1, "the bound is another: {refusal}"),
             Refusal::QueueFull { bound } => promise!(bound == bounds.0, "the bound is another: {refusal}"),
@@ -150,7 +150,7 @@ impl Oracle {
         self.counts.missed += if is_durable { dropped as u64 } else { 0 };
         self.counts.dropped_old += dropped as u64;
         let (depth, bytes) = self.waiting_in(name);
-        let (bound, most) = (self.bound_of(name), self.settings.limits.queue_messages);
+        let (bound, most) = (self.bound_of(name), self.bound_in_messages(name));
         // A credit in the middle of the call may have made room for some that waited when others were dropped.
         let is_between = self.credited_between == self.step;
         let (handed, handed_bytes) = if is_between { self.channels[name].handed } else { (0, 0) };

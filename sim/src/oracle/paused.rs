@@ -76,7 +76,7 @@ impl Oracle {
                 link.paused,
                 reported.paused
             );
-            let has_left = link.finishing && !link.closing && reported.paused.is_some();
+            let has_left = link.departed.is_some() && !link.closing && reported.paused.is_some();
             promise!(
                 reported.gone == has_left,
                 "{} has left and waits for room: {has_left}, and the status says {}",
@@ -130,7 +130,8 @@ impl Oracle {
             PauseReason::FirstSubscriber { .. } => return Err("what the topic buffered is given".into()),
             PauseReason::Patterns { .. } => return Err("all subscriptions have joined the topic".into()),
             PauseReason::QueueMessages { channel, bound } => {
-                promise!(*bound == self.settings.limits.queue_messages, "the bound is another");
+                let name = String::from_utf8_lossy(channel);
+                promise!(*bound == self.bound_in_messages(&name), "the bound is another");
                 promise!(depth(channel) > 0, "the queue is empty");
             }
             PauseReason::NoSubscribers { channel, buffered } => {

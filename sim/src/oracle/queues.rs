@@ -69,7 +69,13 @@ impl Oracle {
                 dealt.entry(self.messages[id].channel).or_default().push((id, connection.0, subscription.0));
             }
         }
-        if let Act::Command(_, Command::Disconnect | Command::Unsubscribe { .. } | Command::Recalled { .. }) = act {
+        let returns = |command: &Command| {
+            matches!(
+                command,
+                Command::Disconnect | Command::Finish | Command::Unsubscribe { .. } | Command::Recalled { .. }
+            )
+        };
+        if matches!(act, Act::Command(_, command) if returns(command)) {
             dealt.iter().try_for_each(|(name, dealt)| self.check_return(name, dealt))?;
         }
         for name in self.queues() {
@@ -182,7 +188,7 @@ impl Oracle {
         let is_older = |id: &usize| self.messages[*id].returned_in < self.step;
         let waiting: Vec<usize> = waiting.iter().copied().filter(is_older).collect();
         let bytes: usize = waiting.iter().map(|&id| self.messages[id].size).sum();
-        let most = self.settings.limits.queue_messages;
+        let most = self.bound_in_messages(name);
         promise!(
             !new || most == 0 || waiting.len() <= most || self.is_tied(name),
             "{name} took a message in and has {}, more than its bound of {most}",
@@ -249,6 +255,11 @@ impl Oracle {
     pub(super) fn bound_of(&self, name: &str) -> usize {
         let rule = rule_of(&self.settings.rules, name.as_bytes());
         rule.and_then(|rule| rule.queue).unwrap_or(self.settings.limits.queue)
+    }
+
+    pub(super) fn bound_in_messages(&self, name: &str) -> usize {
+        let rule = rule_of(&self.settings.rules, name.as_bytes());
+        rule.and_then(|rule| rule.queue_messages).unwrap_or(self.settings.limits.queue_messages)
     }
 
     /// Strict rotation, the newest first; who is skipped had no room, and is the last in turn when he has some again.

@@ -1,12 +1,12 @@
 //! Tries without success, back-offs, dead letters, and the time of messages.
 
 use super::link::Owed;
-use super::{Act, Checked, Fate, LATENESS, Oracle, promise};
+use super::{Act, Checked, Fate, LATENESS, Oracle, promise, rule_of};
 use crate::settings::DEAD;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
-use switchboard_broker::{Attributes, Status, Time};
+use switchboard_broker::{Attributes, Delivery, Status, Time};
 
 impl Oracle {
     /// A consumer nacked a message: it waits for its back-off, or becomes a dead letter. Of a group, it takes back with it
@@ -15,7 +15,7 @@ impl Oracle {
         if requeue && self.messages[message].group.is_some() {
             self.may_requeue(id);
         }
-        let delivery = self.settings.limits.delivery;
+        let delivery = self.delivery_of(message);
         if self.tried(message) || !requeue {
             return self.die(message);
         }
@@ -71,6 +71,18 @@ impl Oracle {
         Ok(())
     }
 
+    /// What is in force for a message's tries.
+    fn delivery_of(&self, message: usize) -> Delivery {
+        let limits = self.settings.limits.delivery;
+        let rule = rule_of(&self.settings.rules, self.messages[message].channel.as_bytes());
+        let rule = rule.map(|rule| rule.delivery).unwrap_or_default();
+        Delivery {
+            max_deliveries: rule.max_deliveries.unwrap_or(limits.max_deliveries),
+            redelivery_backoff: rule.redelivery_backoff.unwrap_or(limits.redelivery_backoff),
+            ..limits
+        }
+    }
+
     /// Requeues the message that a lost consumer was at, or makes it a dead letter.
     pub(super) fn lost(&mut self, message: usize) {
         if self.tried(message) { self.die(message) } else { self.requeue(message) }
@@ -84,7 +96,7 @@ impl Oracle {
 
     /// Counts a try: whether it was the last.
     fn tried(&mut self, message: usize) -> bool {
-        let most = self.settings.limits.delivery.max_deliveries;
+        let most = self.delivery_of(message).max_deliveries;
         let message = &mut self.messages[message];
         (message.tried, message.seen) = (message.tried + 1, true);
         self.failed += 1;

@@ -58,6 +58,9 @@ impl Oracle {
                 }
             }
         }
+        if self.links[&id].finishing {
+            self.return_left(id);
+        }
         Ok(())
     }
 

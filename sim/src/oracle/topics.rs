@@ -11,6 +11,10 @@ impl Oracle {
         let lost = (status.totals.dropped_publisher_gone
             - std::mem::replace(&mut self.left, status.totals.dropped_publisher_gone)) as usize;
         if lost == 0 {
+            let stays =
+                |id: &u64| self.links.get(id).is_some_and(|link| link.is_let_go && link.taken < link.sent.len());
+            let is_kept = matches!(act, Act::Command(id, Command::Disconnect) if stays(id));
+            promise!(!is_kept, "what one had sent that was let go is neither taken nor dropped");
             return Ok(());
         }
         let Act::Command(id, Command::Disconnect) = act else {
@@ -30,6 +34,8 @@ impl Oracle {
         let (taken, sent) = (link.taken, link.sent.len());
         promise!(taken + lost == sent, "{lost} messages of {id} were dropped, and {} waited", sent - taken);
         let dropped = link.sent.split_off(taken);
+        let is_let_go = link.is_let_go;
+        self.counts.dropped_departed += if is_let_go { lost as u64 } else { 0 };
         dropped.into_iter().for_each(|message| self.messages[message].fate = Fate::Done);
         Ok(())
     }

@@ -54,6 +54,9 @@ impl World {
         }
         let audit = self.broker.audit();
         self.oracle.after(&act, &new, &status, audit)?;
+        if self.oracle.looks() {
+            self.look(&status)?;
+        }
         self.events.extend(new);
         if std::mem::replace(&mut self.performing, true) {
             return Ok(());
