@@ -1,5 +1,6 @@
 //! An operator's look at a queue: its row, and the messages that wait in it.
 
+use super::link::Link;
 use super::{Checked, Fate, Oracle, promise};
 use std::collections::BTreeSet;
 use switchboard_broker::{Browsed, ConnectionId, QueueStatus};
@@ -25,8 +26,10 @@ impl Oracle {
             matches!(message.fate, Fate::With(_)) && !message.is_ended
         };
         let with = books.open.iter().filter(is_with).count() as u64;
-        // What lies in an outbox counts as well.
-        let is_known = row.in_flight == with || row.in_flight > with && !self.is_exact(name);
+        // What lies in an outbox counts as well, and without acks all that was handed out together until all of it has arrived.
+        let is_whole = |link: &Link| link.gone || link.handed.is_empty() && link.unacknowledged.is_empty();
+        let is_exact = self.is_exact(name) && self.links.values().all(is_whole);
+        let is_known = row.in_flight == with || row.in_flight > with && !is_exact;
         promise!(is_known, "consumers have {with} messages of {name}, and its row says {}", row.in_flight);
         let consumers = books.rotation.len();
         promise!(row.consumers == consumers, "{name} has {consumers} consumers, and its row says {}", row.consumers);
@@ -56,7 +59,9 @@ impl Oracle {
                 browsed.attempts
             );
             let due = browsed.postponed.map(|rest| self.now + rest);
-            let is_right = due.is_none_or(|due| due == message.not_before || message.not_before <= self.now);
+            // One that expires before is due when it does.
+            let until = message.expires.map_or(message.not_before, |expires| expires.min(message.not_before));
+            let is_right = due.is_none_or(|due| due == until || message.not_before <= self.now);
             promise!(
                 is_right && (due.is_some() || message.not_before <= self.now),
                 "message {id} is seen as postponed: {:?} at {:?}, and is {message:?}",
