@@ -235,6 +235,15 @@ impl Settings {
         }
     }
 
+    /// Draws what came last, from numbers of its own.
+    pub(crate) fn draw_later(&mut self, rng: &mut Rng) {
+        (self.departs, self.says_more) = (rng.one_in(3), rng.one_in(3));
+        if self.says_more {
+            // More than most rules say.
+            self.limits.prefetch = 4;
+        }
+    }
+
     /// Draws the bounds of queues in messages, and what becomes of those over a bound.
     fn draw_overflow(&mut self, rng: &mut Rng) {
         let (kind, messages) = (rng.below(8), rng.pick(&[1, 3, 8, 20]));

@@ -52,7 +52,7 @@ impl World {
         let mut more = Rng::new(seed.rotate_left(32) ^ 0x9e37);
         settings.pauses = more.one_in(4);
         let mut later = Rng::new(seed.rotate_left(48) ^ LATER);
-        (settings.departs, settings.says_more) = (later.one_in(3), later.one_in(3));
+        settings.draw_later(&mut later);
         settings.draw_nouns(&mut Rng::new(seed.rotate_left(16) ^ 0x517c));
         if trace {
             println!("{settings:#?}");
