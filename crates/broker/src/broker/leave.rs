@@ -3,14 +3,29 @@
 //! there, so that its order stays.
 
 use super::Broker;
+use super::channel::Channel;
 use super::connection::{Connection, Phase, Retained, Sweep};
-use super::member::Member;
+use super::member::{Member, Subscription};
+use super::table::Table;
 use crate::backlog::Segment;
 use crate::cost;
 use crate::delivery::Return;
 use crate::lease::{Lease, Piece, Source};
 use crate::outbox::{Origin, OutboxEntry};
-use crate::slots::{ConnectionSlot, MemberSlot};
+use crate::slots::{ChannelSlot, ConnectionSlot, MemberSlot, Slots, SubscriptionSlot};
+
+/// Whether a member's queue and its subscription have ended. Such a queue let go of its members before their subscriptions
+/// ended.
+fn has_ended(
+    slot: ConnectionSlot,
+    member: &Member,
+    channels: &Table<ChannelSlot, Channel>,
+    subscriptions: &Slots<SubscriptionSlot, Subscription>,
+) -> bool {
+    let row = subscriptions.get(member.subscription);
+    let is_over = row.is_none_or(|row| row.connection != slot || row.id != member.id || row.is_ended);
+    member.has_left && channels[member.channel].is_forgotten && is_over
+}
 
 impl Broker {
     /// Goes on with everything that is being taken down for a connection.
@@ -76,7 +91,9 @@ impl Broker {
             let found = self.connections[slot].leases.next_from(next).map(|lease| (lease.first_tag, lease.member));
             let connection = self.connections.edit(slot);
             connection.lease_sweep = found.map(|(tag, _)| tag + 1);
-            if let Some((tag, _)) = found.filter(|&(_, member)| self.members[member].reclaims) {
+            let is_left =
+                |member: &Member| member.reclaims || has_ended(slot, member, &self.channels, &self.subscriptions);
+            if let Some((tag, _)) = found.filter(|&(_, member)| is_left(&self.members[member])) {
                 let lease = self.connections.edit(slot).leases.remove(tag);
                 lease.into_iter().for_each(|lease| self.return_lease(slot, lease, 0));
             }
@@ -88,14 +105,11 @@ impl Broker {
             let (connection, members, channels) = (self.connections.edit(slot), &self.members, &self.channels);
             let subscriptions = &self.subscriptions;
             let all = connection.sweep == Sweep::Queues;
-            // A queue that has ended let go of its members before their subscriptions ended.
-            let has_ended = |member: &Member| {
-                let row = subscriptions.get(member.subscription);
-                let is_over = row.is_none_or(|row| row.connection != slot || row.id != member.id || row.is_ended);
-                member.has_left && channels[member.channel].is_forgotten && is_over
+            let goes_back = |member: &Member| {
+                member.reclaims
+                    || channels[member.channel].is_paused
+                    || has_ended(slot, member, channels, subscriptions)
             };
-            let goes_back =
-                |member: &Member| member.reclaims || channels[member.channel].is_paused || has_ended(member);
             let wanted = |origin: &Origin| {
                 origin.is_of_queue() && (all || origin.member().is_some_and(|member| goes_back(&members[member])))
             };

@@ -38,3 +38,32 @@ fn a_subscription_to_a_pattern_goes_on_when_one_of_its_queues_ends() {
     check(&durable_as(&mut bench, 1, QUEUE, "/topic/a", AckMode::Auto), &[]);
     check(&bench.publish(3, "/topic/a", &["0", "1"]), &["1:0", "2:1"]);
 }
+
+#[test]
+fn what_a_consumer_of_a_queue_that_has_ended_did_not_ack_is_dropped_when_it_finishes_and_it_is_closed() {
+    for (pattern, told) in [(None, vec!["ended 1: 0"]), (Some("/queue/subscription/>"), vec![])] {
+        for steps in [1, 4096] {
+            let mut bench = Bench::new(Limits::default());
+            match pattern {
+                None => _ = durable_as(&mut bench, 1, QUEUE, "/topic/a", manual(9)),
+                Some(pattern) => {
+                    durable_as(&mut bench, 5, QUEUE, "/topic/a", manual(9));
+                    bench.send(5, Command::Disconnect);
+                    bench.subscribe_with(1, pattern, manual(9));
+                }
+            }
+            bench.publish(3, "/topic/a", &["0", "1"]);
+            bench.credit(1, 10);
+            check(&end(&mut bench, 2), &told);
+            bench.broker.set_steps_per_call(steps);
+            bench.send(1, Command::Unsubscribe { subscription: SubscriptionId(0) });
+            let mut events = bench.send(1, Command::Finish);
+            bench.rest();
+            events.extend(bench.events());
+            check(&events, &["close 1: finished"]);
+            assert_eq!(bench.broker.totals().dropped_ended, 2);
+            bench.send(1, Command::Disconnect);
+            bench.is_at_rest();
+        }
+    }
+}
