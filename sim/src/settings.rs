@@ -235,11 +235,11 @@ impl Settings {
         }
     }
 
-    /// Draws what came last, from numbers of its own.
+    /// Draws settings that came last, from numbers of their own.
     pub(crate) fn draw_later(&mut self, rng: &mut Rng) {
         (self.departs, self.says_more) = (rng.one_in(3), rng.one_in(3));
         if self.says_more {
-            // More than most rules say.
+            // Larger than most rules say.
             self.limits.prefetch = 4;
         }
     }

@@ -29,7 +29,7 @@ pub(crate) struct World {
     pub(crate) rng: Rng,
     /// For what came to be drawn later: the rest of a seed's run stays what it was.
     pub(crate) more: Rng,
-    /// For what came last, likewise.
+    /// For draws that came last, likewise.
     later: Rng,
     pub(crate) now: Time,
     pub(crate) broker: Broker,

@@ -26,7 +26,7 @@ impl Oracle {
             matches!(message.fate, Fate::With(_)) && !message.is_ended
         };
         let with = books.open.iter().filter(is_with).count() as u64;
-        // What lies in an outbox counts as well, and without acks all that was handed out together until all of it has arrived.
+        // Messages in an outbox count as well, and without acks all of a delivery until the last has arrived.
         let is_whole = |link: &Link| link.gone || link.handed.is_empty() && link.unacknowledged.is_empty();
         let is_exact = self.is_exact(name) && self.links.values().all(is_whole);
         let is_known = row.in_flight == with || row.in_flight > with && !is_exact;

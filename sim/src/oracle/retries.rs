@@ -71,7 +71,7 @@ impl Oracle {
         Ok(())
     }
 
-    /// What is in force for a message's tries.
+    /// Settings in force for a message's tries.
     fn delivery_of(&self, message: usize) -> Delivery {
         let limits = self.settings.limits.delivery;
         let rule = rule_of(&self.settings.rules, self.messages[message].channel.as_bytes());
