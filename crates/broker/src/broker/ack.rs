@@ -94,21 +94,11 @@ impl Broker {
             }
             self.settle_next(slot, settling);
         }
-        if settling.returns.is_some() && !self.end_return(slot) {
-            return false;
-        }
         // Nobody is left to be told of one that is gone.
         if let Some(tag) = settling.unknown.filter(|_| self.connections[slot].phase != Phase::Gone) {
             self.refuse(slot, None, Refusal::UnknownTag { tag: DeliveryTag(tag) });
         }
         true
-    }
-
-    /// All of a range is back: whether its queues dispatch again, as far as no sweep takes back more.
-    fn end_return(&mut self, slot: ConnectionSlot) -> bool {
-        let row = &self.connections[slot];
-        let is_swept = row.sweep != Sweep::No || row.wanted != Sweep::No || row.phase == Phase::Gone;
-        is_swept || self.end_returning(slot)
     }
 
     /// Settles what one lease has of a range. An ack marks the connection only where something may follow for that: nothing
@@ -129,10 +119,6 @@ impl Broker {
         }
         if let Some((how, pieces)) = returned {
             let source = lease.source();
-            if settling.next <= settling.last {
-                // More of this range may come back to the same queue, in a later call.
-                self.expect_return(slot, member);
-            }
             self.return_settled(slot, source, pieces, how, of_group.is_some());
         } else {
             let channel = self.members[member].channel;

@@ -156,7 +156,7 @@ impl Broker {
     }
 
     /// Lets the queues dispatch again to which something was to come back: whether all may.
-    pub(super) fn end_returning(&mut self, slot: ConnectionSlot) -> bool {
+    fn end_returning(&mut self, slot: ConnectionSlot) -> bool {
         while let Some(&member) = self.connections[slot].returning.front() {
             if !self.spend(2) {
                 self.connections.edit(slot);
