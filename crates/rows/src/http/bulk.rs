@@ -2,7 +2,7 @@
 
 use super::answer::{empty, json, path_of, set, token, uncached};
 use super::errors::{Answered, Refusal, TOO_MANY_CODE};
-use super::headers::{Form, OBJECT, form, if_match, is_json, preferences};
+use super::headers::{Form, form, if_match, is_json, preferences};
 use super::metrics::Operation;
 use super::one::inserted;
 use super::path::Path;
@@ -58,16 +58,20 @@ async fn change(
     let (rows, relation) = state.relation(table)?;
     profile::check(headers, &relation)?;
     let query = Query::parse(&relation, query)?;
-    let returned = match preferences.returned {
-        Some(Return::Representation) if form == Form::Object => Returned::Rows { most: 1 },
-        Some(Return::Representation) => Returned::Rows { most: state.settings.list_rows },
-        _ => Returned::Keys { most: KEYS },
+    let returned = match (form, preferences.returned) {
+        // Whatever the reply holds: a client that asks for one row means to write one.
+        (Form::Object, _) => Returned::One,
+        (Form::Array, Some(Return::Representation)) => Returned::Rows { most: state.settings.list_rows },
+        (Form::Array, _) => Returned::Keys { most: KEYS },
     };
     let (statement, moves, is_plain) = match *method {
         Method::POST => {
             let payload = set_by(&relation, &query, &preferences, body)?;
             let is_plain = payload.is_single && preferences.returned.is_none() && preferences.resolution.is_none();
             if payload.rows == 0 {
+                if form == Form::Object {
+                    return Err(Refusal::not_one("0 rows"));
+                }
                 return reply(&relation, method, &preferences, form, false, None);
             }
             let moves = moves(&relation, &query, &payload, preferences.resolution);
@@ -83,7 +87,7 @@ async fn change(
     let written = rows.write_rows(table, &statement.sql, statement.values(), moves).await;
     let written = written.map_err(|error| match Refusal::from(error) {
         // More rows than the one, so the write was undone.
-        refusal if refusal.code == TOO_MANY_CODE && form == Form::Object => not_one("more than one row"),
+        refusal if refusal.code == TOO_MANY_CODE && form == Form::Object => Refusal::not_one("more than one row"),
         refusal => refusal,
     })?;
     state.wrote(name_of(method), table, written.total);
@@ -146,13 +150,6 @@ fn represented(status: StatusCode, form: Form, rows: &[(Key, Row)]) -> Answered 
     body_of(status, form, &rows)
 }
 
-fn not_one(count: &str) -> Refusal {
-    let refusal = Refusal::new(StatusCode::NOT_ACCEPTABLE, "PGRST116", "the rows cannot be one JSON object");
-    // PostgREST's clients look for this sentence.
-    let refusal = refusal.with_details(format!("The result contains {count}"));
-    refusal.with_hint(format!("without Accept: {OBJECT} the reply is an array"))
-}
-
 /// Rows as an array, or the only one as an object.
 pub(super) fn body_of(status: StatusCode, form: Form, rows: &[&[u8]]) -> Answered {
     match (form, rows) {
@@ -162,8 +159,8 @@ pub(super) fn body_of(status: StatusCode, form: Form, rows: &[&[u8]]) -> Answere
             response.headers_mut().insert(CONTENT_TYPE, kind);
             Ok(response)
         }
-        (Form::Object, []) => Err(not_one("0 rows")),
-        (Form::Object, _) => Err(not_one("more than one row")),
+        (Form::Object, []) => Err(Refusal::not_one("0 rows")),
+        (Form::Object, _) => Err(Refusal::not_one("more than one row")),
         (Form::Array, rows) => {
             let mut body = BytesMut::with_capacity(2 + rows.iter().map(|row| row.len() + 1).sum::<usize>());
             body.put_u8(b'[');

@@ -1,7 +1,8 @@
 //! Errors as PostgREST has them: `{code, details, hint, message}`.
 
 use super::answer::JSON;
-use crate::query::{QueryError, TOO_MANY};
+use super::headers::OBJECT;
+use crate::query::{NONE, QueryError, TOO_MANY};
 use crate::{Error, Rejection};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
@@ -15,6 +16,8 @@ const LATER: u32 = 5;
 
 /// The code of a write that would return too many rows.
 pub(super) const TOO_MANY_CODE: &str = "PGRST124";
+/// The code of rows that are not the one that was asked for.
+pub(super) const NOT_ONE_CODE: &str = "PGRST116";
 
 /// A request that is not carried out.
 #[derive(Clone, Debug)]
@@ -51,6 +54,14 @@ impl Refusal {
     pub(super) fn unavailable(message: impl Into<String>, seconds: u32) -> Refusal {
         let refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "PGRST001", message);
         Refusal { retry_after: Some(seconds), ..refusal }
+    }
+
+    /// The rows are not the one object that `Accept` asks for.
+    pub(super) fn not_one(count: &str) -> Refusal {
+        let refusal = Refusal::new(StatusCode::NOT_ACCEPTABLE, NOT_ONE_CODE, "the rows cannot be one JSON object");
+        // PostgREST's clients look for this sentence.
+        let refusal = refusal.with_details(format!("The result contains {count}"));
+        refusal.with_hint(format!("without Accept: {OBJECT} the reply is an array"))
     }
 
     /// There is no such table here.
@@ -106,6 +117,9 @@ impl From<Error> for Refusal {
 /// By the classes of SQLSTATE, as PostgREST does it where a client can tell the difference.
 fn rejected(reply: Rejection) -> Refusal {
     let Rejection { code, message, detail, hint, .. } = reply;
+    if code == "22P02" && message.contains(NONE) {
+        return Refusal::not_one("0 rows");
+    }
     if code == "22P02" && message.contains(TOO_MANY) {
         let message = "the write would return more rows than a reply may have, and was undone";
         return Refusal::new(StatusCode::BAD_REQUEST, TOO_MANY_CODE, message)

@@ -8,7 +8,7 @@ use super::metrics::Operation;
 use super::path::Path;
 use super::profile;
 use super::state::Shared;
-use crate::query::{Page, Query, Relation, Statement, quoted};
+use crate::query::{Page, Query, Relation, Selected, Statement, quoted};
 use crate::{Consistency, Error, RowCache};
 use axum::extract::RawQuery;
 use axum::http::header::{CONTENT_RANGE, CONTENT_TYPE, LINK};
@@ -49,6 +49,15 @@ async fn read(state: &Shared, table: &str, text: &str, headers: &HeaderMap) -> A
     let limit = query.limit.map_or(most, |limit| limit.min(most));
     let page = Page { limit, offset: query.offset, bytes: state.settings.list_bytes };
     let listed = list(&rows, &relation, &query, page).await?;
+    if form == Form::Object && listed.has_more && limit > 1 && listed.rows.len() == 1 {
+        // The row is so large that the database stopped at it.
+        let key = relation.key_columns().into_iter().map(|column| Selected { column, as_text: false }).collect();
+        let keys = Query { select: key, ..query.clone() };
+        let page = Page { limit: 1, bytes: usize::MAX >> 1, ..page };
+        if list(&rows, &relation, &keys, page).await?.has_more {
+            return Err(Refusal::not_one("more than one row"));
+        }
+    }
     let total = if preferences.count { Some(count(&rows, &relation, &query).await?) } else { None };
     let mut response = answer(form, &query, &listed, total)?;
     // A page of no rows would lead to itself.

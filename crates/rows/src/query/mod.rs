@@ -34,6 +34,6 @@ pub use parse::{Order, Query, Selected};
 pub use prefer::{Missing, Preferences, Resolution, Return};
 pub use relation::{Column, ColumnId, Relation};
 #[cfg(feature = "service")]
-pub(crate) use statement::{COMPUTED, TOO_MANY};
+pub(crate) use statement::{COMPUTED, NONE, TOO_MANY};
 pub use statement::{Page, Returned, Statement, Target};
 pub use values::{list_of, quoted};

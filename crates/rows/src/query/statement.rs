@@ -27,6 +27,8 @@ pub struct Page {
 
 /// Marks the error of a write that would return more rows than allowed.
 pub(crate) const TOO_MANY: &str = "rows; switchboard returns fewer";
+/// Marks the error of a write of no row that has to be of one.
+pub(crate) const NONE: &str = "rows; switchboard writes one";
 /// Marks the error of a write that gives another value than the row's to a column that the database computes.
 pub(crate) const COMPUTED: &str = "computed; switchboard keeps it";
 
@@ -248,14 +250,22 @@ impl Statement {
         returned: Returned,
     ) -> Statement {
         let key = key(relation);
-        self.sql = match returned {
-            // The error undoes the write: a reply is never cut.
-            Returned::Rows { most } => format!(
+        // The error undoes the write: a reply is never cut.
+        let rows = |most: u64, none: &str| {
+            format!(
                 "WITH w AS ({write} RETURNING {key} AS k, {} AS j) SELECT k, j, (SELECT pg_catalog.count(*) FROM w)::text FROM w \
                  WHERE (SELECT CASE WHEN pg_catalog.count(*) > {most} \
-                 THEN (pg_catalog.count(*)::text || ' {TOO_MANY}')::pg_catalog.int4 ELSE 0 END FROM w) = 0",
+                 THEN (pg_catalog.count(*)::text || ' {TOO_MANY}')::pg_catalog.int4 {none}ELSE 0 END FROM w) = 0",
                 json(relation, select)
-            ),
+            )
+        };
+        self.sql = match returned {
+            Returned::Rows { most } => rows(most, ""),
+            // The condition has no column of `w`, so PostgreSQL looks at it once, and also where `w` is empty.
+            Returned::One => {
+                let none = format!("(pg_catalog.count(*)::text || ' {NONE}')::pg_catalog.int4");
+                rows(1, &format!("WHEN pg_catalog.count(*) = 0 THEN {none} "))
+            }
             Returned::Keys { most } => format!(
                 "WITH w AS ({write} RETURNING {key} AS k) SELECT k, NULL::text, (SELECT pg_catalog.count(*) FROM w)::text FROM w LIMIT {most}"
             ),
@@ -286,6 +296,8 @@ pub enum Returned {
         /// Rows.
         most: u64,
     },
+    /// The row; the write fails unless it is exactly one.
+    One,
     /// The keys of `most` rows.
     Keys {
         /// Rows.

@@ -12,6 +12,7 @@ mod lists;
 mod one;
 mod policy;
 mod requests;
+mod single;
 
 use common::service::Service;
 use common::{Scratch, server};
