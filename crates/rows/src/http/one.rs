@@ -220,9 +220,8 @@ async fn change(
     let (statement, moves) = if method == Method::DELETE {
         (Statement::delete(&relation, &query, &target, returned)?, false)
     } else {
-        let mut payload = Payload::parse_row(&relation, &query, body)?;
+        let mut payload = Payload::parse_row(&relation, &query, body)?.of_one()?;
         let moves = !settle_key(&relation, &key, method, &mut payload)?;
-        let payload = payload.of_one()?;
         computed.clone_from(&payload.computed);
         (Statement::update(&relation, &query, &payload, &target, returned)?, moves)
     };

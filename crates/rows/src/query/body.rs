@@ -17,7 +17,7 @@ pub struct Payload {
     pub rows: usize,
     /// The client sent one object, not an array.
     pub is_single: bool,
-    /// The fields of a single object, as JSON.
+    /// The fields of the only object, as JSON.
     fields: BTreeMap<String, String>,
     /// Columns that are set and not in every object.
     missing: Vec<ColumnId>,
@@ -67,7 +67,7 @@ impl Payload {
             None if is_single => format!("[{}]", text.trim()),
             None => text.trim().to_owned(),
         };
-        let single = rows.first().filter(|_| is_single).into_iter().flatten();
+        let single = rows.first().filter(|_| rows.len() == 1).into_iter().flatten();
         let fields = single.map(|(name, value)| (name.clone(), value.get().to_owned())).collect();
         let is_missing = |column: &&ColumnId| rows.iter().any(|row| !row.contains_key(&relation.get(**column).name));
         let missing = columns.iter().filter(is_missing).copied().collect();
@@ -86,7 +86,7 @@ impl Payload {
         self.has_defaults && self.missing.contains(&column)
     }
 
-    /// A single object's field as the text that PostgreSQL reads; `None` for null, arrays and objects.
+    /// The only object's field as the text that PostgreSQL reads; `None` for null, arrays and objects.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<String> {
         match serde_json::from_str(self.fields.get(name)?) {
@@ -97,15 +97,15 @@ impl Payload {
         }
     }
 
-    /// This body, if it is one object that sets something.
+    /// This body, if it is one object that names a column.
     ///
     /// # Errors
-    /// If there are several objects or no column is set.
+    /// If there are several objects or no column is named.
     pub fn of_one(self) -> Result<Payload, QueryError> {
         if self.rows != 1 {
             return Err(QueryError::body("one object of the columns to set is needed"));
         }
-        if self.columns.is_empty() {
+        if self.columns.is_empty() && self.computed.is_empty() {
             return Err(QueryError::body("no column is set"));
         }
         Ok(self)

@@ -72,7 +72,7 @@ impl Statement {
         statement
     }
 
-    /// Sets columns of the rows that the filters leave.
+    /// Sets columns of the rows that the filters leave; without any to set, it locks the rows and gives them as they are.
     ///
     /// # Errors
     /// Without a filter.
@@ -93,10 +93,20 @@ impl Statement {
             name => assignment(name, "p"),
         });
         let set = set.collect::<Vec<_>>().join(", ");
-        statement.sql = format!("UPDATE {table} t SET {set} FROM {record} p");
+        let sets = !payload.columns.is_empty();
+        statement.sql = if sets {
+            format!("UPDATE {table} t SET {set} FROM {record} p")
+        } else {
+            format!("SELECT {} AS k, {} AS j FROM {table} t, {record} p", key(relation), json(relation, &query.select))
+        };
         let found = statement.target(relation, query, target, "PATCH")?;
         if !payload.computed.is_empty() {
             statement.and(&keeps(relation, &payload.computed, &found, &record));
+        }
+        if !sets {
+            // The right to write is needed, and a condition holds of the row as it is, as in an `UPDATE`.
+            statement.sql += " FOR NO KEY UPDATE OF t";
+            return Ok(statement);
         }
         let sql = std::mem::take(&mut statement.sql);
         Ok(statement.returning(relation, &sql, &query.select, returned))

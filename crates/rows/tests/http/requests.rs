@@ -136,6 +136,73 @@ async fn a_row_is_written_back_as_it_was_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_row_without_a_column_to_set_is_written_back_as_it_is() {
+    let (scratch, service) = patrons().await;
+    service.end().await;
+    scratch
+        .run(
+            "CREATE TABLE tag (id int PRIMARY KEY); CREATE TABLE pair (a text, b int, PRIMARY KEY (a, b)); \
+             CREATE TABLE sum (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, n text GENERATED ALWAYS AS ('x') STORED); \
+             INSERT INTO tag VALUES (1); INSERT INTO pair VALUES ('a,b', 1); INSERT INTO sum DEFAULT VALUES; \
+             INSERT INTO patron (name) VALUES ('Ann')",
+        )
+        .await;
+    let tables = ["tag", "pair", "sum", "patron"].map(Into::into).to_vec();
+    let service = Service::start(&address(&scratch), |settings| settings.tables = tables).await.live().await;
+    for (path, body) in [
+        ("/tag/1", None),
+        ("/pair/%22a%2Cb%22,1", None),
+        ("/sum/1", None),
+        ("/tag/1", Some(r#"[{"id":1}]"#)),
+        ("/pair/%22a%2Cb%22,1", Some(r#"{"b":1}"#)),
+        ("/sum/1", Some(r#"{"n":"x"}"#)),
+        ("/patron/1", Some(r#"{"id":1}"#)),
+    ] {
+        let read = service.get(path).await;
+        let body = body.unwrap_or(&read.body);
+        let tag = read.header("etag").expect("a tag");
+        for method in ["PUT", "PATCH"] {
+            let put = service.ask(method, path, &[JSON], body).await;
+            assert_eq!(
+                (put.status, put.body.as_str()),
+                (200, r#"{"msg":"ok"}"#),
+                "{method} {path} {body}: {}",
+                put.body
+            );
+            assert_eq!(
+                (put.header("etag"), put.header("content-location")),
+                (Some(tag), Some(path.replace(",1", "%2C1").as_str()))
+            );
+            let put =
+                service.ask(method, path, &[JSON, ("If-Match", tag), ("Prefer", "return=representation")], body).await;
+            assert_eq!((put.status, &put.body), (200, &read.body), "{method} {path} {body}");
+            let old = service.ask(method, path, &[JSON, ("If-Match", "\"x\"")], body).await;
+            assert_eq!(old.status, 412, "{method} {path} {body}: {}", old.body);
+        }
+        assert_eq!(service.get(path).await.body, read.body);
+    }
+    for (path, body, status) in [
+        ("/tag/9", r#"{"id":9}"#, 404),
+        ("/sum/9", r#"{"id":9,"n":"y"}"#, 404),
+        ("/sum/1", r#"{"id":1,"n":"y"}"#, 400),
+        ("/sum/1", r#"{"id":2}"#, 400),
+        ("/tag/1", "{}", 400),
+        ("/tag/1", r#"[{"id":1},{"id":1}]"#, 400),
+    ] {
+        for method in ["PUT", "PATCH"] {
+            let put = service.ask(method, path, &[JSON], body).await;
+            assert_eq!(put.status, status, "{method} {path} {body}: {}", put.body);
+        }
+    }
+    // A key alone still moves, and nobody writes without the right to.
+    assert_eq!(service.ask("PATCH", "/tag/1", &[JSON], r#"{"id":2}"#).await.header("content-location"), Some("/tag/2"));
+    scratch.run("REVOKE UPDATE ON tag FROM CURRENT_USER").await;
+    let put = service.ask("PUT", "/tag/2", &[JSON], r#"{"id":2}"#).await;
+    assert_eq!((put.status, put.code().as_str()), (403, "42501"), "{}", put.body);
+    service.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_preference_that_changes_what_is_written_is_carried_out_or_refused() {
     let (_scratch, service) = patrons().await;
     let ask = async |method: &str, path: &str, name: &str, value: &str, body: &str| {
