@@ -24,6 +24,7 @@ fn relation(key: &[&str]) -> Relation {
             column("We\"ird, WHERE", "numeric"),
             Column { computed: true, ..column("sum", "bigint") },
             column("flag", "boolean"),
+            Column { cast: "pg_catalog._int4".to_owned(), ..column("list", "integer[]") },
         ],
         key: key.iter().map(|&name| name.to_owned()).collect(),
     }
@@ -59,6 +60,11 @@ fn a_filter_is_a_condition_with_its_value_bound() {
         ("name=in.()", " WHERE t.\"name\" = ANY ($1::text::text[]::text[])", &["{}"]),
         ("name=in.(\"\\\"\\\\\")", " WHERE t.\"name\" = ANY ($1::text::text[]::text[])", &["{\"\\\"\\\\\"}"]),
         ("id=not.in.(1,2)", " WHERE NOT (t.\"id\" = ANY ($1::text::text[]::integer[]))", &["{\"1\",\"2\"}"]),
+        (
+            "list=in.(\"{1,2}\",{})",
+            " WHERE t.\"list\" = ANY (SELECT v::pg_catalog._int4 FROM pg_catalog.unnest($1::text::text[]) v)",
+            &["{\"{1,2}\",\"{}\"}"],
+        ),
         ("name=is.null", " WHERE t.\"name\" IS NULL", &[]),
         ("name=not.is.null", " WHERE NOT (t.\"name\" IS NULL)", &[]),
         ("name=is.not_null", " WHERE t.\"name\" IS NOT NULL", &[]),
@@ -166,7 +172,7 @@ fn a_page_has_an_order_and_bounds() {
         ("order=name.nullsfirst", "ORDER BY t.\"name\" NULLS FIRST LIMIT"),
         ("order=name.asc,name.desc", "ORDER BY t.\"name\" LIMIT"),
         ("select=name,id::text", "FROM (SELECT t.\"name\", t.\"id\"::text AS \"id\") r"),
-        ("select=*,id", "FROM (SELECT t.\"id\", t.\"name\", t.\"We\"\"ird, WHERE\", t.\"sum\", t.\"flag\") r"),
+        ("select=*,id", "FROM (SELECT t.\"id\", t.\"name\", t.\"We\"\"ird, WHERE\", t.\"sum\", t.\"flag\", t.\"list\") r"),
     ] {
         let statement = list(&["id"], text, page);
         assert!(statement.sql.contains(part), "{text}: {}", statement.sql);

@@ -68,3 +68,10 @@ impl Relation {
         format!("t.{}", identifier(&self.get(id).name))
     }
 }
+
+impl Column {
+    /// Returns true for the type of an array; false for a domain over one.
+    pub(super) fn is_array(&self) -> bool {
+        self.shown.ends_with("[]")
+    }
+}

@@ -178,6 +178,11 @@ impl Statement {
         let condition = match &filter.operator {
             Operator::Compare(sql, value) => format!("{column} {sql} {}::text::{cast}", self.text(value.as_str())),
             Operator::Like(sql, pattern) => format!("{column} {sql} {}::text", self.text(pattern.as_str())),
+            // There are no arrays of arrays.
+            Operator::In(values) if relation.get(filter.column).is_array() => {
+                let values = self.list_of(values);
+                format!("{column} = ANY (SELECT v::{cast} FROM pg_catalog.unnest({values}) v)")
+            }
             Operator::In(values) => format!("{column} = ANY ({}::{cast}[])", self.list_of(values)),
             Operator::Is(truth) => format!("{column} {}", truth.sql()),
         };

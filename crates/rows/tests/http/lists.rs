@@ -1,7 +1,7 @@
 //! Lists: filters, orders and pages.
 
 use super::common::service::Service;
-use super::patrons;
+use super::{address, patrons};
 use serde_json::{Value, json};
 
 async fn filled() -> (super::common::Scratch, Service) {
@@ -48,6 +48,76 @@ async fn every_operator_leaves_the_rows_that_it_says() {
     ] {
         let reply = service.get(&format!("/patron?{query}")).await;
         assert_eq!((reply.status, names(&reply.json())), (200, expected.to_vec()), "{query}: {}", reply.body);
+    }
+    service.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_type_of_a_column_takes_a_value_in_every_comparison() {
+    let (scratch, service) = patrons().await;
+    service.end().await;
+    let types = [
+        ("int[]", "{1,2}"),
+        ("text[]", "{\"a,b\",\"q\\\"\\\\\",NULL}"),
+        ("numeric(5,2)[]", "{1.50}"),
+        ("bool[]", "{t}"),
+        ("bytea[]", "{\"\\\\xdead\"}"),
+        ("int[][]", "{{1,2},{3,4}}"),
+        ("mood", "sad"),
+        ("mood[]", "{sad}"),
+        ("whole", "7"),
+        ("wholes", "{7,8}"),
+        ("wholes[]", "{\"{7,8}\"}"),
+        ("odd.\"T []\"", "sad"),
+        ("duo", "(1,b)"),
+        ("duo[]", "{\"(1,b)\"}"),
+        ("int4range", "[1,5)"),
+        ("int4multirange", "{[1,5)}"),
+        ("char(3)", "ab "),
+        ("\"char\"", "a"),
+        ("bit(3)", "101"),
+        ("name", "n"),
+        ("oid", "5"),
+        ("oidvector", "1 2"),
+        ("inet", "10.0.0.1"),
+        ("interval", "P1D"),
+        ("bytea", "\\xdead"),
+        ("money", "$1.00"),
+        ("tsvector", "'a':1"),
+        ("timestamptz", "2024-02-29T10:00:00+00:00"),
+    ];
+    let columns = types.iter().enumerate().map(|(at, (kind, _))| format!(", c{at} {kind}")).collect::<String>();
+    scratch
+        .run(&format!(
+            "CREATE SCHEMA odd; CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE DOMAIN whole AS int CHECK (VALUE > 0); \
+             CREATE DOMAIN wholes AS int[]; CREATE TYPE odd.\"T []\" AS ENUM ('sad'); CREATE TYPE duo AS (x int, y text); \
+             CREATE TABLE typ (id int PRIMARY KEY{columns}); INSERT INTO typ (id) VALUES (2)"
+        ))
+        .await;
+    let service =
+        Service::start(&address(&scratch), |settings| settings.tables = vec!["typ".into()]).await.live().await;
+    let row = types.iter().enumerate().map(|(at, (_, value))| (format!("c{at}"), Value::from(*value)));
+    let row: serde_json::Map<String, Value> = [("id".to_owned(), json!(1))].into_iter().chain(row).collect();
+    let made = service.post("/typ", &Value::from(row).to_string()).await;
+    assert_eq!(made.status, 201, "{}", made.body);
+    let encoded = |text: String| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    for (at, (kind, value)) in types.iter().enumerate() {
+        let list = format!("({0},{0})", format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"")));
+        for (filter, rows) in [
+            (format!("eq.{}", encoded((*value).to_owned())), 1),
+            (format!("in.{}", encoded(list.clone())), 1),
+            (format!("gte.{}", encoded((*value).to_owned())), 1),
+            (format!("not.in.{}", encoded(list)), 0),
+            ("in.()".to_owned(), 0),
+        ] {
+            let reply = service.get(&format!("/typ?c{at}={filter}&select=id")).await;
+            assert_eq!(
+                (reply.status, reply.json().as_array().map(Vec::len)),
+                (200, Some(rows)),
+                "{kind} {filter}: {}",
+                reply.body
+            );
+        }
     }
     service.end().await;
 }
