@@ -4,7 +4,7 @@
 mod common;
 
 use common::service::Service;
-use common::{server, until};
+use common::{Scratch, server, until};
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
@@ -47,6 +47,7 @@ async fn a_request_is_one_line_and_a_flood_of_events_or_of_requests_is_counted()
     tracing::subscriber::set_global_default(subscriber).expect("the first one");
     let scratch = server().scratch().await;
     let address = server().address("app", scratch.scratch.name());
+    what_a_table_lacks_is_what_the_log_says(&log, &scratch, &address).await;
     let service = Service::start(&address, |_| {}).await.live().await;
 
     // One event is at info, as it came.
@@ -83,5 +84,40 @@ async fn a_request_is_one_line_and_a_flood_of_events_or_of_requests_is_counted()
     let patches = (log.lines(" INFO ", "rows: patch patron").len(), log.lines("DEBUG ", "rows: patch patron").len());
     assert_eq!(patches.0 + patches.1, 200);
     assert!(log.lines(" INFO ", "rows: patch patron: 0 rows").len() == 1, "{patches:?}");
+    service.end().await;
+}
+
+/// A part of the one test: the log is one of the process.
+async fn what_a_table_lacks_is_what_the_log_says(log: &Log, scratch: &Scratch, address: &str) {
+    let refused = ["bytea", "numeric", "timestamptz", "name", "oid", "\"char\"", "char(3)", "time", "mood", "whole"];
+    let tables: String =
+        (0..refused.len()).map(|at| format!("CREATE TABLE k{at} (id {} PRIMARY KEY);", refused[at])).collect();
+    scratch
+        .run("CREATE TYPE mood AS ENUM ('ok'); CREATE DOMAIN whole AS int; CREATE TABLE bare (id int PRIMARY KEY)")
+        .await;
+    scratch.run(&tables).await;
+    let names: Vec<String> = (0..refused.len()).map(|at| format!("k{at}")).collect();
+    let specs = names.iter().map(String::as_str).chain(["bare"]).map(Into::into).collect();
+    let service = Service::start(address, |settings| {
+        settings.tables = specs;
+        settings.options.install_triggers = false;
+    })
+    .await;
+    until("the log says of each table what it lacks", async || {
+        let (served, cached) = (log.lines(" WARN ", "; it is not served"), log.lines(" WARN ", "; it is not cached"));
+        let is_said =
+            |name: &String| served.iter().any(|line| line.contains(&format!("rows: table {name}: equal values")));
+        let bare = cached.iter().any(|line| line.contains("rows: table bare: "));
+        (served.len() == names.len() && cached.len() == 1 && bare && names.iter().all(is_said)).then_some(())
+    })
+    .await;
+    for name in &names {
+        for (method, path, body) in [("GET", "", ""), ("GET", "/1", ""), ("POST", "", "{}")] {
+            let reply =
+                service.ask(method, &format!("/{name}{path}"), &[("Content-Type", "application/json")], body).await;
+            assert_eq!(reply.status, 503, "{method} {name}{path}: {}", reply.body);
+        }
+    }
+    assert_eq!(service.get("/bare").await.status, 200);
     service.end().await;
 }

@@ -276,7 +276,7 @@ pub(super) async fn load_tables(
             Ok(table) => Arc::new(table),
             Err(problem @ Error::Unavailable { .. }) => return Err(problem),
             Err(problem) => {
-                say(inner, id, &problem);
+                say(inner, id, &problem, "served");
                 slot.set(None, Some(problem));
                 flush(inner, id);
                 continue;
@@ -288,7 +288,7 @@ pub(super) async fn load_tables(
             None => triggers_problem(inner, session, &table, before.as_deref(), install).await?,
         };
         if let Some(problem) = &problem {
-            say(inner, id, problem);
+            say(inner, id, problem, "cached");
         }
         slot.set(Some(table), problem);
         if !inner.options.disabled.reconnect {
@@ -299,10 +299,10 @@ pub(super) async fn load_tables(
     Ok(())
 }
 
-fn say(inner: &Inner, id: TableId, problem: &Error) {
+fn say(inner: &Inner, id: TableId, problem: &Error, lacks: &str) {
     // Once for each problem.
     if inner.slot(id).problem().is_none_or(|before| before.to_string() != problem.to_string()) {
-        tracing::warn!("rows: {problem}; it is not cached");
+        tracing::warn!("rows: {problem}; it is not {lacks}");
     }
 }
 
