@@ -153,6 +153,14 @@ fn what_the_dialect_does_not_have_is_refused_with_a_code() {
         ("order=id.up", "42703"),
         ("order=name&_after=1", "PGRST100"),
         ("_after=1&offset=2", "PGRST100"),
+        ("limit=1&limit=3", "PGRST100"),
+        ("offset=1&offset=3", "PGRST100"),
+        ("select=id&select=name", "PGRST100"),
+        ("order=id&order=name", "PGRST100"),
+        ("_after=1&_after=2", "PGRST100"),
+        ("columns=id&columns=name", "PGRST100"),
+        ("on_conflict=id&on_conflict=name", "PGRST100"),
+        ("_consistency=cached&_consistency=strong", "PGRST100"),
     ] {
         assert_eq!(parse(text).expect_err(text).code, code, "{text}");
     }

@@ -3,7 +3,7 @@
 use super::answer::set;
 use super::errors::Refusal;
 use super::state::{Shared, State};
-use crate::query::pairs;
+use crate::query::{check_repeated, pairs};
 use crate::{Changes, EventId, RowChange};
 use axum::extract::RawQuery;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -46,7 +46,9 @@ impl Wanted {
         let mut wanted = Wanted { table: None, after: None };
         // A browser sends the header when it connects again, and the address stays as it was.
         let mut after = None;
-        for (name, value) in pairs(query)? {
+        let pairs = pairs(query)?;
+        check_repeated(&pairs, &["table", "after"])?;
+        for (name, value) in pairs {
             match name.as_str() {
                 "table" => {
                     state.serves(&value)?;

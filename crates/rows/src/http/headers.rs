@@ -22,8 +22,12 @@ pub(super) enum Form {
 
 /// Reads `Accept`.
 pub(super) fn form(headers: &HeaderMap) -> Result<Form, Refusal> {
-    let Some(accept) = headers.get(ACCEPT) else { return Ok(Form::Array) };
-    let accept = accept.to_str().unwrap_or_default();
+    if !headers.contains_key(ACCEPT) {
+        return Ok(Form::Array);
+    }
+    // Several lines are one list.
+    let lines: Vec<&str> = headers.get_all(ACCEPT).iter().map(|line| line.to_str().unwrap_or_default()).collect();
+    let accept = lines.join(", ");
     let mut form = None;
     for part in accept.split(',') {
         let mut parameters = part.split(';').map(|part| part.trim().to_ascii_lowercase());
@@ -152,6 +156,15 @@ mod tests {
 
     fn with(name: HeaderName, value: &'static str) -> HeaderMap {
         HeaderMap::from_iter([(name, HeaderValue::from_static(value))])
+    }
+
+    #[test]
+    fn several_lines_of_accept_are_one_list() {
+        let mut headers = HeaderMap::new();
+        for line in ["text/html", OBJECT, "*/*"] {
+            headers.append(ACCEPT, HeaderValue::from_static(line));
+        }
+        assert_eq!(form(&headers).ok(), Some(Form::Object));
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub use error::QueryError;
 pub use filter::{Filter, Operator, Truth};
 pub use logic::{Condition, Group, Join, MAX_CONDITIONS, MAX_DEPTH};
 #[cfg(feature = "service")]
-pub(crate) use pairs::pairs;
+pub(crate) use pairs::{check_repeated, pairs};
 pub use parse::{Order, Query, Selected};
 pub use prefer::{Missing, Preferences, Resolution, Return};
 pub use relation::{Column, ColumnId, Relation};

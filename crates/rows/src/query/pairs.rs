@@ -16,6 +16,22 @@ pub(crate) fn pairs(text: &str) -> Result<Vec<(String, String)>, QueryError> {
     pairs.collect()
 }
 
+/// Refuses a parameter that is given twice with different values: nobody knows which of them is meant.
+///
+/// # Errors
+/// If one of the names has two values.
+pub(crate) fn check_repeated(pairs: &[(String, String)], names: &[&str]) -> Result<(), QueryError> {
+    for name in names {
+        let mut values = pairs.iter().filter(|(other, _)| other == name).map(|(_, value)| value);
+        if let Some(first) = values.next()
+            && let Some(other) = values.find(|value| *value != first)
+        {
+            return Err(QueryError::syntax(format!("{name} is given twice: {first} and {other}")));
+        }
+    }
+    Ok(())
+}
+
 fn decoded(text: &str) -> Result<String, QueryError> {
     let spaced = text.replace('+', " ");
     let decoded = percent_decode_str(&spaced).decode_utf8();
@@ -34,6 +50,26 @@ mod tests {
         {
             let expected: Vec<(String, String)> = form_urlencoded::parse(text.as_bytes()).into_owned().collect();
             assert_eq!(pairs(text), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_has_one_value() {
+        let names = ["limit", "order"];
+        for text in [
+            "",
+            "limit=1",
+            "limit=1&order=1",
+            "limit=1&limit=1",
+            "id=1&id=2",
+            "order=a%2Cb&order=a,b",
+            "limits=1&limit=2",
+        ] {
+            assert_eq!(check_repeated(&pairs(text).expect("pairs"), &names), Ok(()), "{text}");
+        }
+        for text in ["limit=1&limit=3", "limit=1&id=1&limit=", "order=a&limit=1&order=b", "limit=1&limit=1&%6cimit=2"] {
+            let error = check_repeated(&pairs(text).expect("pairs"), &names).expect_err(text);
+            assert!(error.code == "PGRST100" && error.message.contains("is given twice"), "{error:?}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! The query string.
 
-use super::pairs::pairs;
+use super::pairs::{check_repeated, pairs};
 use super::values::{Named, list_of, names_of};
 use super::{ColumnId, Condition, Filter, Group, MAX_CONDITIONS, QueryError, Relation};
 
@@ -47,6 +47,10 @@ pub struct Order {
     pub nulls_first: Option<bool>,
 }
 
+/// Parameters of which a query has one; the others are filters.
+const PARAMETERS: [&str; 8] =
+    ["select", "order", "limit", "offset", "_after", "on_conflict", "columns", "_consistency"];
+
 impl Query {
     /// Reads a query string, percent-encoded as forms are.
     ///
@@ -54,7 +58,9 @@ impl Query {
     /// If a parameter is none of the dialect, or names a column that is not there.
     pub fn parse(relation: &Relation, text: &str) -> Result<Query, QueryError> {
         let (mut query, mut left) = (Query::default(), MAX_CONDITIONS);
-        for (name, value) in pairs(text)? {
+        let pairs = pairs(text)?;
+        check_repeated(&pairs, &PARAMETERS)?;
+        for (name, value) in pairs {
             let value = value.as_str();
             match name.as_str() {
                 "select" => query.select = select(relation, value)?,

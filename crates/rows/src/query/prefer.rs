@@ -51,14 +51,22 @@ impl Preferences {
     /// If a write is to be undone (`tx=rollback`); with `handling=strict`, if a preference is not known.
     pub fn parse<'a>(headers: impl IntoIterator<Item = &'a str>) -> Result<Preferences, QueryError> {
         let mut all = Preferences::default();
-        let (mut strict, mut unknown) = (false, Vec::new());
+        let (mut strict, mut unknown, mut seen) = (false, Vec::new(), Vec::new());
         let parts = headers.into_iter().flat_map(|header| header.split(','));
         for part in parts.map(str::trim).filter(|part| !part.is_empty()) {
             // Parameters of a preference are none of ours.
             let part = part.split(';').next().unwrap_or_default().trim();
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
             let [name, value] = [name.trim(), value.trim().trim_matches('"')].map(str::to_ascii_lowercase);
+            let is_first = !seen.contains(&name);
             match (name.as_str(), value.as_str()) {
+                // Ignored, it would write what the client only tries.
+                ("tx", "rollback") => {
+                    let message = "Prefer: tx=rollback is not supported: every write is committed".to_owned();
+                    return Err(QueryError { code: "PGRST122", message, hint: None });
+                }
+                // RFC 7240: the first of several with one name counts.
+                _ if !is_first => {}
                 ("return", "representation") => all.returned = Some(Return::Representation),
                 ("return", "minimal") => all.returned = Some(Return::Minimal),
                 ("return", "headers-only") => all.returned = Some(Return::HeadersOnly),
@@ -68,14 +76,12 @@ impl Preferences {
                 ("count", "exact" | "planned" | "estimated") => all.count = true,
                 ("missing", "null") => all.missing = Some(Missing::Null),
                 ("missing", "default") => all.missing = Some(Missing::Default),
-                // Ignored, it would write what the client only tries.
-                ("tx", "rollback") => {
-                    let message = "Prefer: tx=rollback is not supported: every write is committed".to_owned();
-                    return Err(QueryError { code: "PGRST122", message, hint: None });
-                }
                 ("handling", "strict") => strict = true,
                 ("handling", "lenient") => strict = false,
                 _ => unknown.push(part.to_owned()),
+            }
+            if is_first {
+                seen.push(name);
             }
         }
         if strict && !unknown.is_empty() {
@@ -124,12 +130,22 @@ mod tests {
             ("missing=null", Some("missing=null")),
             ("missing=default", Some("missing=default")),
             ("return=what, return", None),
+            ("return=what, return=minimal", None),
+            ("return=minimal, RETURN=representation", Some("return=minimal")),
+            (
+                "resolution=merge-duplicates,resolution=ignore-duplicates,missing=default,missing=null",
+                Some("resolution=merge-duplicates, missing=default"),
+            ),
+            ("count=none, count=exact", None),
+            ("handling=lenient, handling=strict, x", None),
         ] {
             let preferences = Preferences::parse([header]).expect("lenient");
             assert_eq!(preferences.applied().as_deref(), applied, "{header}");
         }
         let two = Preferences::parse(["count=exact", "return=minimal"]).expect("lenient");
         assert_eq!(two.applied().as_deref(), Some("return=minimal, count=exact"));
+        let two = Preferences::parse(["return=minimal", "return=representation"]).expect("lenient");
+        assert_eq!(two.applied().as_deref(), Some("return=minimal"));
     }
 
     #[test]
@@ -141,7 +157,12 @@ mod tests {
 
     #[test]
     fn a_write_that_is_to_be_undone_is_refused() {
-        for header in ["tx=rollback", "return=minimal, TX=\"rollback\"", "handling=lenient, tx=rollback"] {
+        for header in [
+            "tx=rollback",
+            "return=minimal, TX=\"rollback\"",
+            "handling=lenient, tx=rollback",
+            "tx=commit, tx=rollback",
+        ] {
             let error = Preferences::parse([header]).expect_err(header);
             assert_eq!((error.code, error.message.contains("tx=rollback")), ("PGRST122", true), "{header}");
         }

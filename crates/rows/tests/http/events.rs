@@ -63,7 +63,7 @@ async fn a_gap_is_told_and_a_table_can_be_chosen() {
     // Of another instance.
     let mut foreign = service.events("/events", Some("1-1")).await;
     assert_eq!(foreign.next().await.0, "gap");
-    for path in ["/events?table=none", "/events?x=1", "/events?after=x"] {
+    for path in ["/events?table=none", "/events?x=1", "/events?after=x", "/events?table=patron&table=other"] {
         let reply = service.get(path).await;
         assert!(matches!(reply.status, 400 | 404), "{path}: {}", reply.status);
     }
