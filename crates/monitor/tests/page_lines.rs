@@ -207,3 +207,25 @@ async fn the_line_that_is_meant_is_the_nearest_one_in_the_chart_under_the_pointe
     }
     browser.close().await;
 }
+
+#[tokio::test]
+async fn the_values_at_the_cursor_are_inside_of_their_chart_and_narrow_however_long_the_names_are() {
+    let data = data();
+    let collector = Collector::start_with("127.0.0.1:0", data.path(), patient).await;
+    for number in 0..20 {
+        let name = json!({ "service": "s", "instance": format!("{number}-{}", "n".repeat(70)) });
+        collector.take(&past(&name, 240, |_| (f64::from(number), 50.0))).await;
+    }
+    let now = switchboard_monitor::Millis::now().0;
+    let browser = Browser::start(Look::LIGHT.height(700)).await;
+    browser.open(&collector.page(&format!("?from={}&to={now}", now - 200_000))).await;
+    browser.until("all are there", &rows(20)).await;
+    browser.hover(&plot("cpu"), 0.5, 0.1).await;
+    browser.until("the list", "return document.querySelector('#cpu .legend li') !== null").await;
+    let inside = "const [list, box] = ['#cpu .legend', '#cpu'].map((part) => document.querySelector(part).getBoundingClientRect());
+        return [list.bottom <= box.bottom, list.width <= 200]";
+    assert_eq!(browser.run(inside).await, json!([true, true]));
+    let last = "return document.querySelector('#cpu .legend li:last-child').textContent";
+    assert_eq!(browser.run(last).await, json!("and 13 more"), "170 pixels have eight rows");
+    browser.close().await;
+}
