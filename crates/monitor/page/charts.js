@@ -38,11 +38,16 @@ export class Charts {
         this.charts = null;
         this.keys = "";
         this.focus = null;
+        /// The chart under the pointer: its nearest line is meant, and not the one at the same height in the other chart.
+        this.pointed = 0;
         this.boxes = KINDS.map((kind) => document.getElementById(kind));
         this.readouts = KINDS.map((kind) => document.getElementById(`${kind}-readout`));
         this.legends = this.boxes.map((box) => new Legend(box));
         new ResizeObserver(() => this.resize()).observe(this.boxes[0]);
-        this.boxes.forEach((box) => this.pans(box));
+        this.boxes.forEach((box, at) => {
+            this.pans(box);
+            box.addEventListener("mousemove", () => { this.pointed = at; }, true);
+        });
     }
 
     /// Draws anew. Other lines than before need other charts; other values do not. Points belong together that are not
@@ -142,8 +147,8 @@ export class Charts {
             focus: { alpha: 0.35 },
             cursor: {
                 y: false,
-                sync: { key: "time", setSeries: true, scales: ["x", null] },
-                focus: { prox: NEAR },
+                sync: { key: "time", scales: ["x", null] },
+                focus: { prox: NEAR, dist: (_, series, __, line, pointer) => this.distance(at, series, line - pointer) },
                 drag: { x: true, y: false, setScale: false },
                 points: { size: 7 },
                 dataIdx: (_, series, hovered) =>
@@ -154,10 +159,26 @@ export class Charts {
                 drawAxes: [(chart) => this.bands(chart, at)],
                 setSelect: [(chart) => this.selected(chart)],
                 setCursor: [(chart) => this.moved(chart)],
-                setSeries: [(_, at) => { this.focus = at; }],
+                setSeries: [(_, series) => this.focused(at, series)],
             },
             plugins: [plugin(kind, this.overlay)],
         };
+    }
+
+    /// The distance in pixels of a line from the pointer. The chart without the pointer has only the line that the other one means.
+    distance(at, series, pixels) {
+        if (at === this.pointed) {
+            return pixels;
+        }
+        return series === this.focus ? 0 : Infinity;
+    }
+
+    /// uPlot seeks the nearest line whenever a chart is drawn, also in the chart without the pointer.
+    focused(at, series) {
+        if (at === this.pointed) {
+            this.focus = series;
+            this.charts?.forEach((chart, other) => other === at || chart.setSeries(series, { focus: true }, false));
+        }
     }
 
     isInside(at, i) {

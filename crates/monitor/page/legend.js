@@ -4,7 +4,10 @@ import { number } from "./format.js";
 import { sample } from "./table.js";
 
 /// More than these would hide the lines.
-const SHOWN = 12;
+const SHOWN = 10;
+/// Pixels of a row, and of the list's place and frame: it does not reach into the chart below.
+const ROW = 18;
+const FRAME = 18;
 /// Pixels between the cursor and the list.
 const AWAY = 14;
 
@@ -26,8 +29,11 @@ export class Legend {
     /// `values` are [line, value]; `left` is the cursor in the plot, which begins at `begin` and is `width` wide, in pixels.
     show(values, focus, left, begin, width) {
         const known = values.filter(([, value]) => value !== null && value !== undefined).sort(([, a], [, b]) => b - a);
+        const fit = Math.floor((this.box.clientHeight - FRAME) / ROW);
+        const most = Math.min(SHOWN, known.length > fit ? fit - 1 : fit);
         // The line that is meant is shown, however small its value.
-        const shown = known.filter(([line], at) => at < SHOWN || line.key === focus).slice(-SHOWN - 1);
+        const meant = known.slice(most).filter(([line]) => line.key === focus);
+        const shown = [...known.slice(0, most - meant.length), ...meant];
         const rows = shown.map(([line, value]) => row(line, value, line.key === focus));
         if (known.length > shown.length) {
             const more = document.createElement("li");

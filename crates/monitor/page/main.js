@@ -273,6 +273,9 @@ function draw() {
     events(told, processes.byId, now);
     const shown = all.filter((line) => line.shown).length;
     const few = shown > some.length ? `${some.length} of ${shown} lines are drawn: those that use most. Filter or group to see others.` : "";
+    for (const chart of document.querySelectorAll(".chart, .hint")) {
+        chart.hidden = all.length === 0 && view.filter !== "";
+    }
     element("few").textContent = all.length === 0 && view.filter !== "" ? "No process matches the filter." : few;
     const point = charts.banded ? "mean; the band shows minimum and maximum" : "maximum";
     element("resolution").textContent = charts.step > 1000 ? `Each point is a ${span(charts.step)} ${point}.` : "";

@@ -178,3 +178,54 @@ async fn the_values_at_the_cursor_are_inside_on_a_phone_and_have_the_dashes_of_t
         browser.close().await;
     }
 }
+
+#[tokio::test]
+async fn the_line_that_is_meant_is_the_nearest_one_in_the_chart_under_the_pointer() {
+    let data = data();
+    let collector = Collector::start_with("127.0.0.1:0", data.path(), patient).await;
+    // At one height there is one of them in the upper chart, and the other one in the lower chart.
+    for (instance, cpu, memory) in [("busy", 80.0, 10.0), ("large", 10.0, 80.0)] {
+        collector.take(&past(&json!({ "service": "s", "instance": instance }), 580, |_| (cpu, memory))).await;
+    }
+    let now = switchboard_monitor::Millis::now().0;
+    let browser = Browser::start(Look::LIGHT).await;
+    browser.open(&collector.page(&format!("?from={}&to={now}", now - 200_000))).await;
+    browser.until("both are there", &rows(2)).await;
+    let meant = "[document.querySelector('#rows [data-focus=\"true\"] th')?.textContent,
+        ...[...document.querySelectorAll('.readout')].map((words) => words.textContent.split(' ')[0]),
+        ...[...document.querySelectorAll('.legend [data-meant=\"true\"] span')].map((name) => name.textContent)].join()";
+    // A range that has moved is drawn in the next frame.
+    let moves = "window.drawn = false; document.querySelector('#earlier').click();
+        requestAnimationFrame(() => requestAnimationFrame(() => { window.drawn = true; }))";
+    for (chart, name) in [("cpu", "busy"), ("mem", "large")] {
+        browser.hover(&plot(chart), 0.5, 0.2).await;
+        let all = format!("return {meant} === '{}'", [name; 5].join(","));
+        browser.until("it is named everywhere", &all).await;
+        browser.run(moves).await;
+        browser.until("drawn anew", "return window.drawn").await;
+        assert_eq!(browser.run(&all).await, json!(true), "{:?}", browser.run(&format!("return {meant}")).await);
+    }
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn the_values_at_the_cursor_are_inside_of_their_chart_and_narrow_however_long_the_names_are() {
+    let data = data();
+    let collector = Collector::start_with("127.0.0.1:0", data.path(), patient).await;
+    for number in 0..20 {
+        let name = json!({ "service": "s", "instance": format!("{number}-{}", "n".repeat(70)) });
+        collector.take(&past(&name, 240, |_| (f64::from(number), 50.0))).await;
+    }
+    let now = switchboard_monitor::Millis::now().0;
+    let browser = Browser::start(Look::LIGHT.height(700)).await;
+    browser.open(&collector.page(&format!("?from={}&to={now}", now - 200_000))).await;
+    browser.until("all are there", &rows(20)).await;
+    browser.hover(&plot("cpu"), 0.5, 0.1).await;
+    browser.until("the list", "return document.querySelector('#cpu .legend li') !== null").await;
+    let inside = "const [list, box] = ['#cpu .legend', '#cpu'].map((part) => document.querySelector(part).getBoundingClientRect());
+        return [list.bottom <= box.bottom, list.width <= 200]";
+    assert_eq!(browser.run(inside).await, json!([true, true]));
+    let last = "return document.querySelector('#cpu .legend li:last-child').textContent";
+    assert_eq!(browser.run(last).await, json!("and 13 more"), "170 pixels have eight rows");
+    browser.close().await;
+}

@@ -113,6 +113,10 @@ async fn a_filter_that_nothing_matches_says_so_and_events_are_filtered_too() {
     browser.run(&filter("nobody")).await;
     let few = "return document.querySelector('#few').textContent";
     browser.until("it says so", &equals(few, "'No process matches the filter.'")).await;
+    let charts = "return [...document.querySelectorAll('.plot canvas')].filter((chart) => chart.checkVisibility() && chart.clientWidth > 400).length";
+    assert_eq!(browser.run(charts).await, json!(0), "charts of nothing");
+    browser.run(&filter("")).await;
+    browser.until("they are there again, in their width", &equals(charts, "2")).await;
     browser.close().await;
 }
 
