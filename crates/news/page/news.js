@@ -7,6 +7,8 @@ const link = new Link(() => fill());
 const RETRY = 2000;
 /// Milliseconds between two tries while the server is silent.
 const AGAIN = 3000;
+/// Milliseconds after the last key before the filter applies.
+const TYPING = 200;
 let busy = false;
 let again = false;
 /// On a phone the sites would hide the headlines: they are folded until somebody opens them.
@@ -37,6 +39,7 @@ async function fill() {
                 const focused = document.activeElement?.getAttribute?.("href");
                 content.replaceChildren(...page.body.childNodes);
                 fold();
+                state();
                 // The sites may be others now, and each one's color goes by its place among them.
                 const colors = `/colors.css?${content.querySelector(".sites")?.dataset.colors ?? ""}`;
                 const sheet = document.querySelector('link[href^="/colors.css"]');
@@ -73,13 +76,54 @@ function fold() {
 }
 
 let events = null;
+let isConnected = false;
+
+/// The connection, and what it brings: a page that is up to date may have nothing to show.
+function state() {
+    if (!isConnected) {
+        return;
+    }
+    const sites = [...content.querySelectorAll(".site")];
+    const failed = sites.filter((site) => ["failed", "broken"].includes(site.dataset.state));
+    if (sites.length > 0 && failed.length === sites.length) {
+        link.say("down", sites.length === 1 ? "the site has failed" : "all sites have failed");
+    } else {
+        link.say("live", "live");
+    }
+}
+
+const form = document.querySelector("form");
+
+/// Shows what the form says, and keeps it in the address.
+function apply() {
+    const query = new URLSearchParams([...new FormData(form)].filter(([, value]) => value !== "")).toString();
+    history.replaceState(null, "", location.pathname + (query === "" ? "" : `?${query}`));
+    fill();
+}
+
+/// With this script no button is needed but "Refresh".
+function applies() {
+    let typing = 0;
+    form.querySelector("button:not([name])").hidden = true;
+    form.addEventListener("input", ({ target }) => {
+        clearTimeout(typing);
+        typing = setTimeout(apply, target.type === "search" ? TYPING : 0);
+    });
+    form.addEventListener("submit", (event) => {
+        if (event.submitter?.name !== "refresh") {
+            event.preventDefault();
+            apply();
+        }
+    });
+}
 
 function listen() {
     events?.close();
     const source = new EventSource("/news/events");
     events = source;
     source.onopen = () => {
-        link.say("live", "live");
+        isConnected = true;
+        state();
         fill();
     };
     source.addEventListener("changed", () => {
@@ -88,6 +132,7 @@ function listen() {
     });
     source.addEventListener("beat", () => link.heard());
     source.onerror = () => {
+        isConnected = false;
         link.say("away", "not connected");
         if (source.readyState === EventSource.CLOSED) {
             setTimeout(() => events === source && listen(), RETRY);
@@ -110,6 +155,7 @@ function age() {
 }
 
 fold();
+applies();
 phone.addEventListener("change", fold);
 listen();
 setInterval(age, 5000);

@@ -193,10 +193,52 @@ async fn a_site_with_a_long_name_leaves_the_form_in_one_line() {
     let listed =
         format!("return [...document.querySelectorAll('option')].some((site) => site.textContent === {})", json!(long));
     browser.until("the site", &listed).await;
-    let lines = "return new Set([...document.querySelectorAll('form > *')].map((part) => {
+    let lines = "return new Set([...document.querySelectorAll('form > :not([hidden])')].map((part) => {
         const { top, bottom } = part.getBoundingClientRect();
         return Math.round((top + bottom) / 40);
     })).size";
     assert_eq!(browser.run(lines).await, json!(1));
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_form_applies_when_it_changes_and_the_address_keeps_it() {
+    let sites = Sites::start();
+    let news = sites.serve().await;
+    let browser = Browser::start(Look::LIGHT).await;
+    browser.open(&format!("http://{}/news", news.address)).await;
+    browser.until("all headlines", &format!("{COUNT} === 5")).await;
+    browser.run("window.same = true").await;
+    let set = |field: &str, value: &str| {
+        format!(
+            "const field = document.querySelector('[name={field}]'); field.value = '{value}';
+             field.dispatchEvent(new Event('input', {{ bubbles: true }}))"
+        )
+    };
+    browser.run(&set("site", "Town Crier")).await;
+    browser.until("those of one site", &format!("{COUNT} === 2")).await;
+    browser.run(&set("site", "")).await;
+    browser.until("all again", &format!("{COUNT} === 5")).await;
+    browser.run(&set("q", "TRAMS")).await;
+    browser.until("one that matches", &format!("{COUNT} === 1")).await;
+    browser.run("document.querySelector('form').requestSubmit()").await;
+    assert_eq!(browser.run("return [window.same, location.search.includes('q=TRAMS')]").await, json!([true, true]));
+    assert_eq!(browser.run("return document.querySelector('form button').checkVisibility()").await, json!(false));
+    browser.reload().await;
+    browser.until("the same", &format!("{COUNT} === 1")).await;
+    assert_eq!(browser.run("return document.querySelector('[name=q]').value").await, json!("TRAMS"));
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_whose_sites_have_all_failed_is_not_said_to_be_live() {
+    let base = TempDir::new().expect("a directory");
+    let file = base.path().join("sites.toml");
+    let site = |name: &str| format!("[[site]]\nname = {name:?}\nurl = \"http://127.0.0.1:1/\"\nmode = \"fetch\"\n");
+    std::fs::write(&file, site("One") + &site("Two")).expect("written");
+    let news = Served::news(base.path(), &file, &[], |_| {}).await;
+    let browser = Browser::start(Look::LIGHT).await;
+    browser.open(&format!("http://{}/news", news.address)).await;
+    browser.until("it says so", "return document.querySelector('#link').textContent === 'all sites have failed'").await;
     browser.close().await;
 }

@@ -8,6 +8,8 @@ const RETRY = 2000;
 const AGAIN = 250;
 const SHOWN_EVENTS = 100;
 let repeating = 0;
+/// The page has seen the database, so that a gap after that hides changes.
+let wasLive = false;
 
 /// A stream that was silent may be none any more.
 const link = new Link(() => {
@@ -37,8 +39,8 @@ function number(value) {
 }
 
 // The tables, as links that fill in the form.
-function showTables(tables) {
-    const shown = JSON.stringify(tables);
+function showTables(tables, reason) {
+    const shown = JSON.stringify([tables, reason]);
     if (find("tables").dataset.shown === shown) {
         return;
     }
@@ -50,7 +52,8 @@ function showTables(tables) {
         item.append(link, " ");
         const columns = (table.columns ?? []).map((column) => `${column.name} ${column.type}`).join(", ");
         item.append(element("small", table.key ? `key ${table.key.join(", ")}; ${columns}` : ""));
-        if (table.problem) {
+        // The reason why there is no database stands above, once.
+        if (table.problem && table.problem !== reason) {
             item.append(element("div", `not cached: ${table.problem}`, "why"));
         }
         return item;
@@ -60,13 +63,14 @@ function showTables(tables) {
 function showStatus(status) {
     link.say(status.state, status.state === "live" ? "live" : "no database");
     problem(status.reason ?? "");
+    wasLive ||= status.state === "live";
     for (const [id, key] of [["hits", "hits"], ["misses", "misses"], ["bypasses", "bypasses"], ["events-count", "events"], ["rows", "rows"], ["inconsistent", "inconsistent"]]) {
         find(id).textContent = number(status[key] ?? 0);
     }
     find("inconsistent").dataset.bad = String((status.inconsistent ?? 0) > 0);
-    find("longest").textContent = status.longest_inconsistent_ms > 0 ? `${Math.round(status.longest_inconsistent_ms)} ms` : "none";
-    find("age").textContent = typeof status.age_ms === "number" ? `${Math.round(status.age_ms)} ms` : "none";
-    showTables(status.tables ?? []);
+    find("longest").textContent = status.longest_inconsistent_ms > 0 ? `${Math.round(status.longest_inconsistent_ms)} ms` : "\u2013";
+    find("age").textContent = typeof status.age_ms === "number" ? `${Math.round(status.age_ms)} ms` : "\u2013";
+    showTables(status.tables ?? [], status.reason ?? "");
     for (const option of find("method").options) {
         option.disabled = status.read_only && option.value !== "GET";
     }
@@ -146,7 +150,8 @@ function showEvent(title, text, isGap) {
     }
 }
 
-const missed = () => showEvent("gap", "changes may have been missed here", true);
+/// Without a database there has been nothing to miss yet.
+const missed = () => wasLive && showEvent("gap", "changes may have been missed here", true);
 let events = null;
 
 function listen() {
@@ -161,6 +166,7 @@ function listen() {
         } catch {
             // It is shown as it came.
         }
+        wasLive = true;
         showEvent(title, message.data, false);
     };
     source.addEventListener("gap", missed);

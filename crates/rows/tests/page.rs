@@ -129,9 +129,17 @@ async fn pictures_at_every_width_can_be_read_in_light_and_in_dark() {
 async fn it_says_when_the_database_or_the_service_is_away() {
     let service = Service::start("postgres://nobody@127.0.0.1:1/none", |_| ()).await;
     let browser = Browser::start(Look::LIGHT).await;
+    let keep =
+        "window.EventSource = class extends EventSource { constructor(path) { super(path); window.stream = this; } }";
+    browser.before_each_page(keep).await;
     browser.open(&format!("http://{}/", service.address)).await;
     browser.until("it has no database", &shows("#link", "text === 'no database'")).await;
     browser.until("it says why", &shows("#problem", "text.includes('not available')")).await;
+    let once = "return [document.body.innerText.split('not available').length - 1, document.querySelectorAll('#tables a').length]";
+    assert_eq!(browser.run(once).await, json!([1, 1]), "once, not for each table again");
+    assert_eq!(browser.run("return document.querySelector('#age').textContent").await, json!("–"));
+    browser.run("stream.dispatchEvent(new Event('gap'))").await;
+    assert_eq!(browser.run("return document.querySelectorAll('#events li').length").await, json!(0), "no gap yet");
     service.end().await;
     browser.until("nobody answers", &shows("#link", "text === 'the service does not answer'")).await;
     // It asks a service that is not there, which the console tells; it is dropped with the browser.

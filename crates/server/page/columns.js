@@ -29,6 +29,7 @@ function marksOf(row) {
     return [
         ...(row.is_paused ? [["paused", "paused small-only"]] : []),
         ...(row.paused_publishers > 0 ? [[`${count(row.paused_publishers, "publisher")} paused`, "paused narrow-only"]] : []),
+        ...(row.dropped > 0 ? [[`${whole(row.dropped)} dropped`, "paused small-only"]] : []),
         ...(row.dead_lettered > 0 ? [[`${whole(row.dead_lettered)} dead`, "dead narrow-only"]] : []),
     ];
 }
@@ -80,8 +81,8 @@ export const channelColumns = (on, rates) => [
 /// The name of a connection: whose it is, if it is one of this program.
 export const nameOf = (row) => (row.service !== null ? `${row.service} (own)` : row.address ?? `connection ${row.id}`);
 
-/// The state of a connection, and whether somebody should care.
-export function stateOf(row) {
+/// The state of a connection, and whether somebody should care; `published` is its messages a second, null if that is not known yet.
+export function stateOf(row, published) {
     if (row.gone) {
         return [row.waits_for, ""];
     }
@@ -91,7 +92,11 @@ export function stateOf(row) {
     if (row.stalled) {
         return ["stalled: it reads nothing, and its messages went to others", "bad"];
     }
-    const words = row.waits_for === "idle" ? "idle" : `waits for ${row.waits_for}`;
+    if (row.outbox > 0) {
+        const unread = bytes(row.outbox);
+        return row.slow ? [`slow: ${unread} wait until its peer reads`, "warn"] : [`waits until its peer reads ${unread}`, ""];
+    }
+    const words = row.waits_for !== "idle" ? `waits for ${row.waits_for}` : published > 0 ? "publishes" : "idle";
     return [`${row.slow ? "slow, " : ""}${words}`, row.slow ? "warn" : ""];
 }
 
@@ -107,7 +112,7 @@ export const connectionColumns = (on, rates) => [
     {
         title: "State", key: "state", kind: "reason",
         fill: (cell, row) => {
-            const [words, kind] = stateOf(row);
+            const [words, kind] = stateOf(row, rates(row)[0]);
             text(cell, words);
             cell.className = `reason ${kind}`;
         },
@@ -129,7 +134,7 @@ export const connectionColumns = (on, rates) => [
     figure("Dropped", "dropped", (row) => row.dropped, whole, "mid", "warn"),
     {
         title: "", key: null, kind: "number",
-        make: (cell, row) => cell.append(button("small danger", "Kick", () => on.kick(row()))),
+        make: (cell, row) => cell.append(button("small danger", "Kick\u2026", () => on.kick(row()))),
         // Without its own connections the program would not do its work, and each of them comes back at once. One that is gone cannot be closed.
         fill: (cell, row) => { cell.firstChild.hidden = row.service !== null || row.gone; },
     },

@@ -22,7 +22,7 @@ const QUEUE_FIGURES = [
 export const published = ({ dropped }) => (dropped ? "Published. Nobody subscribes: the message was dropped." : "Published.");
 
 export class Detail {
-    /// `on` has close(), and changed() when something was done.
+    /// `on` has close(), changed() when something was done, and subscribers(channel) to show who subscribes.
     constructor(on) {
         this.on = on;
         this.section = document.getElementById("detail");
@@ -59,9 +59,15 @@ export class Detail {
         this.topics = make("p", "state");
         this.gone = make("p", "state");
         this.since = make("p", "state");
-        const actions = make("p", "actions", ...(this.queue?.actions() ?? []));
-        const waiting = this.queue?.looking() ?? [];
-        this.section.replaceChildren(close, name, figures, this.since, this.topics, this.gone, actions, this.state, ...this.sending(), ...waiting, ...this.looking());
+        this.subscribers = button("small", "Show subscribers", () => this.on.subscribers(this.channel));
+        this.subscribers.title = "Connections that subscribe to this name, those that missed most first";
+        this.subscribers.hidden = true;
+        const actions = make("p", "actions", ...(this.queue?.actions() ?? []), this.subscribers);
+        const [peek, waiting] = this.queue?.looking() ?? [[], []];
+        const [watch, published] = this.looking();
+        // All buttons stand before the messages: any number of those would push the others down.
+        const messages = make("h3", "", "Messages ", ...peek, watch);
+        this.section.replaceChildren(close, name, figures, this.since, this.topics, this.gone, actions, this.state, ...this.sending(), messages, ...waiting, ...published);
         this.section.scrollTop = 0;
         close.focus({ preventScroll: true });
     }
@@ -76,6 +82,8 @@ export class Detail {
         this.count(row);
         this.figures.forEach(([cell, , value]) => text(cell, row === null ? "\u2013" : value(row)));
         this.queue?.fill(row);
+        // The filter that finds them takes text alone.
+        this.subscribers.hidden = !(row?.subscribers > 0) || row.name_hex !== undefined;
         text(this.gone, row === null ? "Nobody listens, and nothing waits: the broker keeps no channel of this name." : row.is_paused ? "This queue is paused: its consumers get nothing." : "");
         text(this.since, this.counted === null ? "" : `The broker had forgotten this channel, since nobody used it: its figures count anew since ${clock(this.counted)}.`);
         text(this.topics, row?.topics ? `A durable subscription to ${row.topics}.` : "");
@@ -111,6 +119,7 @@ export class Detail {
         this.on.changed();
     }
 
+    /// The button that watches, and the messages that it shows.
     looking() {
         const list = make("ol", "messages");
         list.setAttribute("aria-label", "Messages as they are published");
@@ -132,7 +141,8 @@ export class Detail {
         };
         go.id = "watch";
         list.id = "tail";
-        return [make("h3", "", "Messages, as they are published ", go), state, list];
+        go.title = "Messages as they are published";
+        return [go, [state, list]];
     }
 
     sending() {

@@ -37,6 +37,11 @@ const table = new Table({
 const detail = new Detail({
     close: () => closes(),
     changed: () => ask(),
+    subscribers: ({ name }) => {
+        view.show("connections");
+        Object.assign(view, { channel: null, filter: name, sort: "-dropped" });
+        look(true);
+    },
 });
 const rows = { channels: [], connections: [] };
 /// The rates of what is shown, by the key of its row.
@@ -156,7 +161,7 @@ function draw(name, answer) {
     rows[name] = answer[name];
     totals.draw(answer.totals, answer.unheard, performance.now());
     set(element("table"), "data-shows", name);
-    table.draw(columns[name], rows[name], keys[name], view.sort || (name === "channels" ? "name" : "id"), detail.key);
+    table.draw(columns[name], rows[name], keys[name], view.sort || (name === "channels" ? "" : "id"), detail.key);
     const [number, noun] = [answer.matched, name.slice(0, -1)];
     const some = rows[name].length < number;
     const matching = view.filter === "" ? "" : " that match";

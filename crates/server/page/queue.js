@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { confirmed, target } from "./confirm.js";
-import { count } from "./format.js";
+import { clock, count } from "./format.js";
 import { waiting } from "./messages.js";
 import { parsed, shown } from "./names.js";
 import { button, make, text } from "./table.js";
@@ -43,7 +43,7 @@ export class Queue {
     fill(row) {
         this.row = row;
         // A queue that nobody uses is forgotten: there is nothing to do with it.
-        this.orders.forEach((order) => { order.disabled = row === null; });
+        this.orders.forEach((order) => { order.hidden = row === null; });
         text(this.pause, row?.is_paused ? "Resume" : "Pause\u2026");
     }
 
@@ -78,7 +78,7 @@ export class Queue {
         }
     }
 
-    /// The messages that wait, when they are asked for.
+    /// The buttons that ask for the messages that wait, and the messages.
     looking() {
         const list = make("ol", "messages");
         list.id = "waiting";
@@ -94,12 +94,13 @@ export class Queue {
                 list.replaceChildren(...answer.messages.map(waiting));
                 after = answer.next;
                 more.hidden = after === null;
-                state.textContent = answer.messages.length === 0 ? "Nothing waits." : "They stay where they are.";
+                state.textContent = answer.messages.length === 0 ? nothing() : `Those that waited at ${clock(new Date())}; they stay where they are.`;
                 state.dataset.bad = "false";
             } catch (error) {
                 [state.textContent, state.dataset.bad] = [error.message, "true"];
             }
         };
+        const nothing = () => `Nothing waited at ${clock(new Date())}.`;
         const begin = () => {
             after = null;
             return look();
@@ -110,7 +111,7 @@ export class Queue {
                 return;
             }
             // An empty queue that nobody consumes is forgotten, and cannot be looked at.
-            let words = "Nothing waits.", isBad = false;
+            let words = nothing(), isBad = false;
             try {
                 if ((await api.channel(this.channel)) !== null) {
                     return begin();
@@ -123,6 +124,7 @@ export class Queue {
             [state.textContent, state.dataset.bad] = [words, String(isBad)];
         };
         peek.id = "peek";
-        return [make("h3", "", "Messages that wait ", peek, more), state, list];
+        peek.title = "Messages that wait in the queue; they stay there";
+        return [[peek, more], [state, list]];
     }
 }

@@ -4,8 +4,6 @@ const SVG = "http://www.w3.org/2000/svg";
 /// Points of a line, at most; and for how many there is room at least, so that the first ones are not stretched.
 const POINTS = 60;
 const FEWEST = 12;
-/// Fewer points than this are a dash, and no line.
-const LINE = 3;
 /// Rows whose past is kept; those that were not shown for longest are forgotten.
 const ROWS = 1000;
 
@@ -38,19 +36,19 @@ function shape(svg, at, tag, kind) {
     return made;
 }
 
-/// Draws one line for each value of the points; the first one is filled.
-export function spark(svg, points) {
+/// Draws one line for each value of the points, from the left on; the first one is filled. One point is drawn as a short line.
+export function spark(svg, known) {
+    const points = known.length === 1 ? [known[0], known[0]] : known;
     const lines = points[0]?.length ?? 0;
     const width = Math.max(FEWEST, points.length) - 1;
     svg.setAttribute("viewBox", `0 0 ${width} 20`);
     svg.setAttribute("preserveAspectRatio", "none");
     const most = Math.max(1, ...points.flat());
-    const x = (at) => width + 1 - points.length + at;
     const y = (value) => (19 - (value / most) * 17).toFixed(1);
-    const line = (of) => points.map((values, at) => `${x(at)},${y(values[of])}`);
+    const line = (of) => points.map((values, at) => `${at},${y(values[of])}`);
     const area = shape(svg, 0, "polygon", "area");
-    area.setAttribute("points", points.length >= LINE ? [`${x(0)},20`, ...line(0), `${width},20`].join(" ") : "");
+    area.setAttribute("points", points.length > 0 ? ["0,20", ...line(0), `${points.length - 1},20`].join(" ") : "");
     for (let of = 0; of < lines; of++) {
-        shape(svg, of + 1, "polyline", of === 0 ? "in" : "out").setAttribute("points", points.length >= LINE ? line(of).join(" ") : "");
+        shape(svg, of + 1, "polyline", of === 0 ? "in" : "out").setAttribute("points", line(of).join(" "));
     }
 }

@@ -46,11 +46,11 @@ export class Totals {
         const { dropped_slow: slow, dropped_no_subscribers: noSubscribers, dropped_publisher_gone: gone } = totals;
         const { dropped_overflow: overflow, dropped_ended: ended, dropped_dead: dead } = totals;
         text(element("dropped"), whole(slow + noSubscribers + gone + overflow + ended + dead));
-        const why = [[slow, "slow subscribers"], [noSubscribers, "no subscribers"], [gone, "publisher gone"],
-            [overflow, "full queues"], [ended, "queues that ended"], [dead, "dead letters"]];
-        text(element("dropped-why"), why.filter(([number]) => number > 0).map(([number, words]) => `${whole(number)} ${words}`).join(", "));
-        const topics = unheard.map((topic) => `${shown(topic)} ${whole(topic.dropped)}`);
-        text(element("unheard"), topics.length === 0 ? "" : `nobody subscribes to ${topics.join(", ")}`);
+        const why = [[slow, "to slow subscribers"], [noSubscribers, "without subscribers"], [gone, "of publishers that are gone"],
+            [overflow, "of full queues"], [ended, "of queues that ended"], [dead, "dead letters"]];
+        text(element("dropped-why"), why.filter(([number]) => number > 0).map(([number, words]) => `${whole(number)} ${words}`).join(" \u00b7 "));
+        const topics = unheard.map((topic) => `${shown(topic)} (${whole(topic.dropped)})`);
+        text(element("unheard"), topics.length === 0 ? "" : `had no subscriber: ${topics.join(", ")}`);
         set(element("unheard"), "title", topics.join("\n"));
         text(element("connections"), whole(totals.connections));
         const notable = [[totals.paused, "paused"], [totals.gone, "gone, with messages left"]].filter(([number]) => number > 0);

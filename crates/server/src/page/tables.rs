@@ -57,9 +57,15 @@ impl Wanted {
 
 type ChannelOrder = fn(&ChannelStatus, &ChannelStatus) -> Ordering;
 
+/// Returns true for a channel that a person should look at.
+fn needs_attention(channel: &ChannelStatus) -> bool {
+    channel.is_paused || channel.paused_publishers > 0 || channel.dead_lettered > 0 || channel.dropped > 0
+}
+
 fn channel_order(sort: &str) -> Option<ChannelOrder> {
     Some(match sort {
-        "" | "name" => |a, b| natural(&a.name, &b.name),
+        "" => |a, b| needs_attention(b).cmp(&needs_attention(a)),
+        "name" => |a, b| natural(&a.name, &b.name),
         "kind" => |a, b| (a.kind == Kind::Topic).cmp(&(b.kind == Kind::Topic)),
         "depth" => |a, b| a.depth.cmp(&b.depth),
         "flight" => |a, b| a.in_flight.cmp(&b.in_flight),

@@ -39,14 +39,15 @@ async fn a_queue_that_is_not_there_takes_no_orders_and_errors_name_no_address() 
     let server = Running::start().await;
     let mut client = server.client("/null").await;
     let browser = open(&server, Look::LIGHT, "?channel=/queue/none").await;
-    let enabled = "return [...document.querySelectorAll('.actions button')].map((order) => !order.disabled).join()";
+    let enabled =
+        "return [...document.querySelectorAll('.actions button')].map((order) => order.checkVisibility()).join()";
     let is = |wanted: &str| format!("return (() => {{ {enabled} }})() === '{wanted}'");
-    browser.until("nothing can be done", &is("false,false,false")).await;
+    browser.until("nothing can be done", &is("false,false,false,false")).await;
     browser.click("#peek").await;
     browser.until("it says why", &shows("#detail", "text.includes('there is no queue /queue/none: ')")).await;
     assert_eq!(browser.run(&shows("#detail", r"/\/(queues|page|status)\b|GET|POST/.test(text)")).await, json!(false));
     fill(&mut client, b"/queue/none", 1).await;
-    browser.until("it is there", &is("true,true,true")).await;
+    browser.until("it is there", &is("true,true,true,false")).await;
     // The console tells of the look at what was not there; the browser is dropped with it.
 }
 
@@ -100,5 +101,31 @@ async fn of_more_rows_than_are_shown_at_most_the_foot_says_how_to_find_the_other
     }
     browser.until("how to go on", &shows("#cut", "text === '1,000 of 1,041; filter for the others'")).await;
     assert_eq!(browser.run("return document.querySelector('#more').hidden").await, json!(true));
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_buttons_stand_before_the_messages_and_those_that_wait_say_when_that_was() {
+    let server = Running::start().await;
+    let mut client = server.client("/null").await;
+    fill(&mut client, b"/queue/orders", 40).await;
+    let browser = open(&server, Look::LIGHT.width(1400).height(900), "?channel=/queue/orders").await;
+    browser.click("#peek").await;
+    browser.until("the first 20", "return document.querySelectorAll('#waiting li').length === 20").await;
+    let when = "/Those that waited at \\d\\d:\\d\\d:\\d\\d; they stay where they are\\./.test(text)";
+    assert_eq!(browser.run(&shows("#detail", when)).await, json!(true));
+    let before = "const [watch, list] = ['#watch', '#waiting'].map((part) => document.querySelector(part).getBoundingClientRect());
+        return watch.bottom <= list.top";
+    assert_eq!(browser.run(before).await, json!(true));
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sparklines_begin_at_the_left_with_the_first_figures() {
+    let server = Running::start().await;
+    let _client = server.client("/topic/a").await;
+    let browser = open(&server, Look::LIGHT, "").await;
+    let begins = "return document.querySelector('#rows .in')?.getAttribute('points').startsWith('0,') ?? false";
+    browser.until("a line", begins).await;
     browser.close().await;
 }

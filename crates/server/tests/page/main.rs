@@ -6,6 +6,7 @@ mod attention;
 mod common;
 mod detail;
 mod look;
+mod misses;
 mod orders;
 mod silence;
 
