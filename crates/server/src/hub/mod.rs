@@ -3,6 +3,7 @@
 mod line;
 mod locked;
 mod operator;
+mod slow;
 mod state;
 mod tap;
 
@@ -197,6 +198,7 @@ impl Hub {
         handle.sample();
         self.change(|state, now, dirty| {
             state.credit(now, handle);
+            state.slow_is_gone(now, handle.id());
             if state.handles.remove(&handle.id()).is_some() {
                 if state.handles.len() < state.handles.capacity() / 8 {
                     let fewer = state.handles.len() * 2;
