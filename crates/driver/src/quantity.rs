@@ -27,6 +27,20 @@ pub fn plural(number: impl Copy + Display + PartialEq + From<u8>, noun: &str) ->
     if number == 1.into() { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
+/// A number of bytes to the nearest tenth of its unit: `8 MiB`, `1.5 KiB`, `999 bytes`.
+pub fn rough_size(bytes: usize) -> String {
+    let exact = bytes as u128;
+    for (name, unit) in [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] {
+        let tenths = (exact * 10 + unit / 2) / unit;
+        // Nearly 1024 KiB are 1 MiB, but 1023 bytes stay bytes.
+        if exact >= 1 << 10 && tenths >= 10 {
+            let (whole, tenth) = (tenths / 10, tenths % 10);
+            return if tenth == 0 { format!("{whole} {name}") } else { format!("{whole}.{tenth} {name}") };
+        }
+    }
+    plural(bytes as u64, "byte")
+}
+
 /// Reads a size in bytes: `8MiB`, `64 KiB`, `1.5GB`, `123`. Units are `B`, `kB`, `MB`, `GB`, `KiB`, `MiB`, `GiB` and `TiB`, in
 /// upper or lower case.
 ///
@@ -171,6 +185,23 @@ mod tests {
     fn a_noun_follows_its_number() {
         assert_eq!([0_u64, 1, 2].map(|number| plural(number, "message")), ["0 messages", "1 message", "2 messages"]);
         assert_eq!(plural(1_usize, "more line"), "1 more line");
+    }
+
+    #[test]
+    fn a_rough_size_has_a_unit_and_at_most_one_decimal() {
+        for (bytes, text) in [
+            (0, "0 bytes"),
+            (1, "1 byte"),
+            (1023, "1023 bytes"),
+            (972, "972 bytes"),
+            (1024, "1 KiB"),
+            (1536, "1.5 KiB"),
+            (8_384_736, "8 MiB"),
+            ((1 << 20) - 1, "1 MiB"),
+            (5 << 30, "5 GiB"),
+        ] {
+            assert_eq!(rough_size(bytes), text, "{bytes}");
+        }
     }
 
     #[test]

@@ -190,6 +190,7 @@ impl Server {
             },
         ));
         serving.spawn(hub.clone().run_timer());
+        serving.spawn(hub.clone().run_slow_subscribers());
         serving.spawn(Watch::run(hub.clone(), settings.limits.write_timeout));
 
         let stopped = async {

@@ -3,52 +3,18 @@
 mod common;
 
 use common::Running;
+use common::log::Log;
 use common::stomp::StompClient;
-use std::io::Write;
-use std::sync::{Arc, Mutex};
 use switchboard_broker::Limits;
 use switchboard_server::Settings;
 use switchboard_wire::stomp::Version;
-
-/// The log.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().expect("no panic").extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    /// Number of lines at the level info that have these words.
-    fn count(&self, words: &str) -> usize {
-        self.count_at("INFO", words)
-    }
-
-    fn count_at(&self, level: &str, words: &str) -> usize {
-        let level = format!(" {level} ");
-        let bytes = self.0.lock().expect("no panic");
-        let text = String::from_utf8_lossy(&bytes);
-        text.lines().filter(|line| line.contains(&level) && line.contains(words)).count()
-    }
-}
 
 const PERSISTENT: &str = "persistent messages are kept in memory like all others";
 const LOGIN: &str = "login and passcode are accepted and not checked";
 
 #[tokio::test]
 async fn promises_that_are_not_kept_are_logged_once_a_connection_and_a_memory_for_few_messages_at_the_start() {
-    let log = Log::default();
-    let kept = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).with_ansi(false);
-    let subscriber = subscriber.with_writer(move || kept.clone()).finish();
-    tracing::subscriber::set_global_default(subscriber).expect("the first one");
+    let log = Log::of_this_process();
     let server = Running::start().await;
 
     let mut plain = StompClient::connect(&server, Version::V1_2).await;

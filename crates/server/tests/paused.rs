@@ -34,7 +34,7 @@ async fn a_paused_publisher_that_resets_is_noticed_and_listed_with_what_is_left_
     until_status(&server, |status| status.contains("is at its bound of 100 bytes")).await;
     socket2::SockRef::from(&publisher.0).set_linger(Some(Duration::ZERO)).unwrap();
     drop(publisher);
-    let gone = "gone, 1 message left: queue /queue/full is at its bound of 100 bytes (limit: queue)";
+    let gone = "gone: 1 of its messages waits for room: queue /queue/full is at its bound of 100 bytes (limit: queue)";
     until_status(&server, |status| status.contains(gone)).await;
     // It counts the same everywhere.
     let status = server.http("GET /status HTTP/1.1\r\nHost: localhost").await;

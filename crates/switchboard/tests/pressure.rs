@@ -61,7 +61,7 @@ fn what_a_paused_publisher_sent_stays_when_it_is_gone_and_the_status_says_so() {
     assert_eq!(held.rest(), Vec::<Vec<u8>>::new());
     let status = broker.status_until("it is gone", |status| status["totals"]["connections"] == 2);
     assert_eq!(status["connections"][0]["gone"], true);
-    let waits = "gone, 3 messages left: queue /queue/full is at its bound of 100 bytes (limit: queue)";
+    let waits = "gone: 3 of its messages wait for room: queue /queue/full is at its bound of 100 bytes (limit: queue)";
     assert_eq!(status["connections"][0]["waits_for"], waits);
 
     let mut worker = Client::silent(&broker);

@@ -68,6 +68,11 @@ impl Broker {
         }
     }
 
+    /// One connection; `None` if there is none of this number.
+    pub fn connection(&self, now: Time, id: ConnectionId) -> Option<ConnectionStatus> {
+        self.ids.get(&id).map(|&slot| self.connection_status(slot, now))
+    }
+
     /// A connection that is gone, and whose messages wait for room; `None` if there is no such.
     pub fn gone(&self, now: Time, id: ConnectionId) -> Option<ConnectionStatus> {
         let found = self.troubled.iter().find(|&&slot| self.connections[slot].id == id)?;

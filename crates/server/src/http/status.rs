@@ -12,7 +12,7 @@ use axum::response::Response;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use switchboard_broker::{ChannelStatus, ConnectionStatus, Kind, Page, StatusQuery, Totals, Unheard};
-use switchboard_driver::quantity::plural;
+use switchboard_driver::quantity::{plural, rough_size};
 use switchboard_web::{MissingAddress, ServiceState, Services};
 
 /// Default and maximum number of channels and connections that `/status` lists.
@@ -208,9 +208,10 @@ fn names(subscriptions: &[bytes::Bytes]) -> Vec<String> {
 /// In plain words, what has to happen before it goes on.
 pub(crate) fn waits_for(connection: &ConnectionStatus) -> String {
     if connection.gone {
-        let left = plural(connection.pending, "message");
+        let pending = connection.pending;
+        let s = if pending == 1 { "s" } else { "" };
         let why = connection.paused.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
-        return format!("gone, {left} left{why}");
+        return format!("gone: {pending} of its messages wait{s} for room{why}");
     }
     if connection.paused.is_some() {
         return "room for what it publishes".into();
@@ -220,7 +221,7 @@ pub(crate) fn waits_for(connection: &ConnectionStatus) -> String {
         (0, 0, true) => "idle".into(),
         (0, 0, false) => "messages".into(),
         (0, unacked, _) => format!("acks of {}", plural(unacked, "message")),
-        (outbox, ..) => format!("its peer to read {}", plural(outbox, "byte")),
+        (outbox, ..) => format!("its peer to read {}", rough_size(outbox)),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Log lines that are noted under the lock, and logged behind it.
 
+use super::slow::SlowLine;
 use crate::log::{LogQuota, allows};
 use bytes::Bytes;
 use switchboard_broker::{ConnectionId, PauseReason, Refusal};
@@ -9,7 +10,7 @@ use switchboard_driver::quantity::plural;
 pub(super) enum Line {
     Paused(ConnectionId, PauseReason),
     Resumed(ConnectionId),
-    Slow(ConnectionId),
+    Slow(SlowLine),
     Rejected(ConnectionId, usize, Bytes, Refusal),
 }
 
@@ -23,9 +24,7 @@ impl Line {
                 tracing::info!(connection = id.0, "paused: {reason}");
             }
             Line::Resumed(id) if allows!(quota, Coming, debug) => tracing::debug!(connection = id.0, "resumed"),
-            Line::Slow(id) if allows!(quota, Slow, warn) => {
-                tracing::warn!(connection = id.0, "slow: it reads too little and may miss messages");
-            }
+            Line::Slow(line) if allows!(quota, Slow, warn) => line.log(),
             Line::Rejected(id, messages, channel, refusal) if allows!(quota, Limit, warn) => {
                 let messages = plural(messages, "message");
                 tracing::warn!(connection = id.0, "rejected {messages} to {}: {refusal}", channel.escape_ascii());

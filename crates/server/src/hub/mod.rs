@@ -3,6 +3,7 @@
 mod line;
 mod locked;
 mod operator;
+mod slow;
 mod state;
 mod tap;
 

@@ -2,6 +2,7 @@
 
 use super::line::{LINES, Line};
 use super::operator::MoveEnd;
+use super::slow::SlowSubscribers;
 use crate::dirty::Dirty;
 use crate::handle::{CloseMode, ConnectionHandle};
 use crate::stomp::{Entry, SharedLines, StompError};
@@ -22,6 +23,7 @@ pub(super) struct State {
     pub(super) lines: Vec<Line>,
     /// Wake-up time of the timer.
     pub(super) armed: Option<Time>,
+    pub(super) slow: SlowSubscribers,
     /// Header lines that several subscribers are written.
     shared: SharedLines,
 }
@@ -34,10 +36,11 @@ impl std::fmt::Debug for State {
 
 impl State {
     pub(super) fn new(limits: Limits, rules: Vec<ChannelRule>) -> State {
+        let slow = SlowSubscribers::new(&limits);
         let mut broker = Broker::new(limits, rules);
         broker.set_epoch(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default());
         let (handles, moves, lines, shared) = (HashMap::new(), HashMap::new(), Vec::new(), SharedLines::default());
-        State { broker, handles, moves, lines, armed: None, shared }
+        State { broker, handles, moves, lines, armed: None, slow, shared }
     }
 
     pub(super) fn credit(&mut self, now: Time, handle: &ConnectionHandle) {
@@ -56,6 +59,7 @@ impl State {
 
     /// The connection is gone.
     pub(super) fn disconnect(&mut self, now: Time, id: ConnectionId, dirty: &mut Dirty) {
+        self.slow_is_gone(now, id);
         if self.handles.remove(&id).is_some() {
             if self.handles.len() < self.handles.capacity() / 8 {
                 self.handles.shrink_to(self.handles.len() * 2);
@@ -150,7 +154,7 @@ impl State {
                     }
                 }),
                 Event::Ended { connection, subscription } => self.forget(connection, subscription, dirty),
-                Event::Slow { connection } => self.line(Line::Slow(connection)),
+                Event::Slow { connection } => self.judged_slow(now, connection),
                 Event::Close { connection, reason } => {
                     self.with(connection, |handle| handle.close(CloseMode::Broker(reason)));
                 }
@@ -208,7 +212,7 @@ impl State {
         });
     }
 
-    fn line(&mut self, line: Line) {
+    pub(super) fn line(&mut self, line: Line) {
         if self.lines.len() < LINES {
             self.lines.push(line);
         }

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "not every test uses everything")]
 
+pub(crate) mod log;
 pub(crate) mod stomp;
 pub(crate) mod web_socket;
 

@@ -134,7 +134,12 @@ async fn a_connection_that_is_gone_says_what_is_left_of_it_and_cannot_be_kicked(
     assert_eq!(browser.run(kick).await, json!(1));
     socket2::SockRef::from(&publisher.0).set_linger(Some(std::time::Duration::ZERO)).unwrap();
     drop(publisher);
-    browser.until("it is gone", &shows("#rows .reason", "text.startsWith('gone, 1 message left: queue')")).await;
+    browser
+        .until(
+            "it is gone",
+            &shows("#rows .reason", "text.startsWith('gone: 1 of its messages waits for room: queue')"),
+        )
+        .await;
     assert_eq!(browser.run(kick).await, json!(0));
     browser.until("it is counted", &shows("#paused", "text === '1 gone, with messages left'")).await;
     browser.close().await;

@@ -93,6 +93,7 @@ pub(super) struct Connection {
     pub(super) subscriptions: Vec<String>,
     pub(super) outbox: f64,
     pub(super) unacked: f64,
+    pub(super) published: f64,
     pub(super) dropped: f64,
     pub(super) waits_for: String,
     pub(super) paused: Option<String>,

@@ -7,6 +7,7 @@ use crate::names::encode;
 use crate::table::{self, Row, Size, Table};
 use crate::units::{bytes, count};
 use std::fmt::Write;
+use switchboard_driver::quantity::rough_size;
 
 /// Rows of channels that are shown even if there are many connections.
 const ROWS: usize = 3;
@@ -89,13 +90,15 @@ fn undelivered(report: &Report) -> Option<String> {
 
 /// The last topics whose messages nobody got, if there are any.
 fn unheard(report: &Report) -> Option<String> {
-    let topic = |topic: &Unheard| format!("{} {}", encode(&topic.bytes()), count(topic.dropped));
+    let topic = |topic: &Unheard| format!("{} ({})", encode(&topic.bytes()), count(topic.dropped));
     let topics: Vec<String> = report.unheard.iter().map(topic).collect();
-    (!topics.is_empty()).then(|| format!("nobody subscribes to {}", topics.join(", ")))
+    (!topics.is_empty()).then(|| format!("had no subscriber: {}", topics.join(", ")))
 }
 
 /// Name that a connection subscribes to by convention if it only sends.
 const NULL: &str = "/null";
+/// What a subscriber waits for that has taken all there was.
+const MESSAGES: &str = "messages";
 
 fn channels(report: &Report, sort: Option<Sort>) -> Table {
     let is_placeholder = |channel: &Channel| channel.name == NULL && channel.published == 0.0;
@@ -134,16 +137,22 @@ fn channels(report: &Report, sort: Option<Sort>) -> Table {
     }
 }
 
-/// A word for what a connection does, and the reason if that needs one.
-fn state(connection: &Connection) -> (&'static str, Option<&str>) {
-    let waits_for = Some(connection.waits_for.as_str());
+/// A word for what a connection does, the page's where that has one, and a line about it if that needs one.
+fn state(connection: &Connection) -> (&'static str, Option<String>) {
+    let unread = || {
+        let unread = connection.outbox as usize;
+        (unread > 0).then(|| format!(": {} wait until its peer reads", rough_size(unread))).unwrap_or_default()
+    };
     match connection {
-        Connection { gone: true, .. } => ("gone", waits_for),
-        Connection { paused: Some(reason), .. } => ("paused", Some(reason)),
-        Connection { stalled: true, .. } => ("stalled", waits_for),
-        Connection { slow: true, .. } => ("slow", waits_for),
+        // The broker's sentence begins with the word.
+        Connection { gone: true, waits_for, .. } => ("gone", Some(waits_for.clone())),
+        Connection { paused: Some(reason), .. } => ("paused", Some(format!("paused: {reason}"))),
+        Connection { stalled: true, .. } => ("stalled", Some(format!("stalled{}", unread()))),
+        Connection { slow: true, .. } => ("slow", Some(format!("slow{}", unread()))),
         Connection { outbox, .. } if *outbox > 0.0 => ("reads", None),
         Connection { unacked, .. } if *unacked > 0.0 => ("works", None),
+        Connection { waits_for, .. } if waits_for == MESSAGES => ("waits", None),
+        Connection { published, .. } if *published > 0.0 => ("publishes", None),
         _ => ("idle", None),
     }
 }
@@ -166,7 +175,7 @@ fn connections(report: &Report) -> Table {
             count(connection.dropped),
             state.to_owned(),
         ];
-        Row { cells, notes: why.map(|why| format!("{state}: {}", escape(why))).into_iter().collect() }
+        Row { cells, notes: why.map(|why| escape(&why)).into_iter().collect() }
     });
     Table {
         head: vec!["SUBSCRIBED TO", "ID", "FROM", "OUTBOX", "DROPPED", "STATE"],

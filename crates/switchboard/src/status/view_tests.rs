@@ -13,7 +13,7 @@ fn report(channels: usize, connections: usize) -> Report {
     let connection = |i: usize| {
         json!({ "id": 1_000_000 + i, "address": "[2001:db8:1234:5678:9abc:def0:1234:5678]:65535",
                 "subscriptions": ["/topic/prices/>", "/queue/jobs"], "outbox": 8 << 20, "dropped": 12_345_678,
-                "waits_for": "its peer to read 8388608 bytes", "paused": null, "slow": true, "stalled": false })
+                "waits_for": "its peer to read 8 MiB", "paused": null, "slow": true, "stalled": false })
     };
     let report = json!({
         "totals": { "channels": channels, "connections": connections, "paused": 12_345, "memory": 5e8,
@@ -51,14 +51,14 @@ fn it_fits_a_terminal_whatever_there_is() {
 #[test]
 fn topics_without_subscribers_are_named_and_cut_for_a_terminal_only() {
     let mut report = report(1, 1);
-    assert!(!render(&report, None, None).contains("nobody subscribes"));
+    assert!(!render(&report, None, None).contains("had no subscriber"));
     let name = "/topic/".to_owned() + &"n".repeat(100);
     report.unheard =
         serde_json::from_value(json!([{ "name": name, "dropped": 7 }, { "name": "/b", "dropped": 1 }])).unwrap();
-    assert!(render(&report, None, None).contains(&format!("nobody subscribes to {name} 7, /b 1\n")));
+    assert!(render(&report, None, None).contains(&format!("had no subscriber: {name} (7), /b (1)\n")));
     let text = render(&report, None, size(80, 24));
     assert!(
-        text.lines().any(|line| line.starts_with("nobody subscribes to /topic/nnn") && line.chars().count() <= 80),
+        text.lines().any(|line| line.starts_with("had no subscriber: /topic/nnn") && line.chars().count() <= 80),
         "{text}"
     );
 }
@@ -84,7 +84,7 @@ fn a_narrow_terminal_is_no_error() {
 fn nothing_is_cut_for_a_file() {
     let text = render(&report(100, 100), None, None);
     assert!(text.contains("/topic/prices/of/everything/that/is/sold/anywhere/99"), "{text}");
-    assert!(text.contains("slow: its peer to read 8388608 bytes"), "{text}");
+    assert!(text.contains("slow: 8 MiB wait until its peer reads"), "{text}");
 }
 
 #[test]
@@ -189,11 +189,36 @@ fn a_state_is_a_short_word_and_the_reason_of_a_pause_stands_whole_below_the_row(
 #[test]
 fn a_connection_has_the_word_for_what_it_does() {
     let word = |value: Value| state(&serde_json::from_value(value).expect("a connection")).0;
-    assert_eq!(word(json!({ "waits_for": "messages" })), "idle");
+    assert_eq!(word(json!({ "waits_for": "messages" })), "waits");
+    assert_eq!(word(json!({ "waits_for": "messages", "published": 1 })), "waits");
+    assert_eq!(word(json!({ "waits_for": "idle", "published": 1 })), "publishes");
+    assert_eq!(word(json!({ "waits_for": "idle", "published": 0 })), "idle");
     assert_eq!(word(json!({ "unacked": 1 })), "works");
     assert_eq!(word(json!({ "outbox": 1, "unacked": 1 })), "reads");
     assert_eq!(word(json!({ "outbox": 1, "slow": true })), "slow");
     assert_eq!(word(json!({ "outbox": 1, "slow": true, "stalled": true })), "stalled");
     assert_eq!(word(json!({ "paused": "a", "slow": true })), "paused");
     assert_eq!(word(json!({ "gone": true, "paused": "a" })), "gone");
+}
+
+#[test]
+fn a_line_about_a_connection_says_its_word_once_and_sizes_with_their_unit() {
+    let line = |value: Value| state(&serde_json::from_value(value).expect("a connection")).1;
+    let gone = "gone: 150 of its messages wait for room: queue /queue/tiny is at its bound of 50 messages (limit: queue-messages)";
+    assert_eq!(line(json!({ "gone": true, "waits_for": gone })).as_deref(), Some(gone));
+    let slow = "slow: 8 MiB wait until its peer reads";
+    assert_eq!(line(json!({ "slow": true, "outbox": 8_384_736 })).as_deref(), Some(slow));
+    assert_eq!(line(json!({ "slow": true, "waits_for": "messages" })).as_deref(), Some("slow"));
+    let stalled = "stalled: 1.5 KiB wait until its peer reads";
+    assert_eq!(line(json!({ "stalled": true, "outbox": 1536 })).as_deref(), Some(stalled));
+    assert_eq!(line(json!({ "waits_for": "messages" })), None);
+}
+
+#[test]
+fn topics_that_had_no_subscriber_are_named_with_their_counts() {
+    let mut report = report(0, 0);
+    let topics = json!([{ "name": "/topic/news", "dropped": 150 }, { "name": "/topic/a", "dropped": 2 }]);
+    report.unheard = serde_json::from_value(topics).expect("topics");
+    let text = render(&report, None, None);
+    assert!(text.contains("\nhad no subscriber: /topic/news (150), /topic/a (2)\n"), "{text}");
 }
