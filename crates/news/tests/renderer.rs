@@ -6,7 +6,7 @@ mod deaths;
 mod harness;
 
 use common::{Reply, Site};
-use deaths::one_that_dies_with_each_page_is_started_less_and_less_often;
+use deaths::{one_that_dies_with_each_page_is_started_less_and_less_often, one_that_opens_no_page_is_replaced};
 use harness::{LIMIT, Run, eventually};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -359,6 +359,7 @@ async fn all() -> ExitCode {
         one_that_is_killed_while_it_starts_may_be_asked_again
         one_that_always_ends_is_started_less_and_less_often
         one_that_dies_with_each_page_is_started_less_and_less_often
+        one_that_opens_no_page_is_replaced
         many_pages_leave_no_context_file_or_process
         one_that_idles_takes_next_to_no_processor
         nothing_is_left_when_this_program_is_killed

@@ -2,6 +2,7 @@
 
 use super::cdp::{CallError, Connection};
 use super::endpoint::Endpoint;
+use super::health::{Health, OPEN};
 use super::{RenderError, Request};
 use crate::guard::{Domains, Guard, Proxy, ProxyLimits};
 use serde_json::Value;
@@ -84,6 +85,7 @@ impl BrowserOptions {
 /// A running Chromium. One that was launched ends, with all its processes and its directory, when dropped.
 pub struct Browser {
     pub(super) connection: Connection,
+    pub(super) health: Health,
     /// `None` if it was not started here.
     child: Option<Child>,
     guard: Guard,
@@ -151,7 +153,8 @@ impl Browser {
         let text = |key: &str| answer[key].as_str().unwrap_or("unknown").to_owned();
         let (version, agent) = (text("product"), text("userAgent"));
         let (guard, limits) = (options.guard.clone(), options.proxy.clone());
-        Browser { connection, child, guard, limits, proxy, version, agent }
+        let health = Health::new(OPEN);
+        Browser { connection, health, child, guard, limits, proxy, version, agent }
     }
 
     /// Its name and version.
@@ -170,6 +173,11 @@ impl Browser {
     #[must_use]
     pub fn is_gone(&self) -> bool {
         self.connection.is_gone()
+    }
+
+    /// Whether it opens no pages any more.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.health.is_stuck()
     }
 
     /// Returns the number of open pages, or `None` if the browser has ended.

@@ -1,7 +1,8 @@
 //! A browser context with one page.
 
-use super::cdp::{CallError, Connection};
+use super::cdp::Connection;
 use super::failure::Failure;
+use super::health::Health;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 
@@ -24,14 +25,20 @@ impl Drop for Context {
 
 impl Context {
     /// Opens an empty page, which uses this proxy instead of the browser's.
-    pub(super) async fn open(connection: &Connection, proxy: Option<SocketAddr>) -> Result<Context, Failure> {
-        // A task, so that what a caller no longer waits for is disposed of as soon as it is there.
-        let opening = tokio::spawn(open(connection.clone(), proxy));
-        Ok(opening.await.map_err(|error| error.to_string())??)
+    pub(super) async fn open(
+        connection: &Connection,
+        proxy: Option<SocketAddr>,
+        health: &Health,
+    ) -> Result<Context, Failure> {
+        // A task, so that what a caller no longer waits for is disposed of as soon as it is there, and callers in a hurry
+        // find out about a stuck browser, too.
+        let (opening, health) = (open(connection.clone(), proxy), health.clone());
+        let opening = tokio::spawn(async move { health.watch(opening).await });
+        opening.await.map_err(|error| error.to_string())?
     }
 }
 
-async fn open(connection: Connection, proxy: Option<SocketAddr>) -> Result<Context, CallError> {
+async fn open(connection: Connection, proxy: Option<SocketAddr>) -> Result<Context, Failure> {
     let mut params = json!({ "disposeOnDetach": true });
     if let Some(proxy) = proxy {
         params["proxyServer"] = format!("http://{proxy}").into();
@@ -49,6 +56,8 @@ async fn open(connection: Connection, proxy: Option<SocketAddr>) -> Result<Conte
     let attach = json!({ "targetId": target, "flatten": true });
     let session = text(&connection.call(None, "Target.attachToTarget", attach).await?, "sessionId");
     (context.target, context.session) = (target, session);
+    // The first answer of the page's own process, which the browser may be unable to start.
+    context.connection.call(Some(&context.session), "Page.enable", json!({})).await?;
     Ok(context)
 }
 

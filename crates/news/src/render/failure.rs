@@ -2,6 +2,7 @@
 
 use super::RenderError;
 use super::cdp::CallError;
+use super::health::{OPEN, Stuck};
 use url::Url;
 
 /// Why a page is not rendered.
@@ -9,6 +10,8 @@ use url::Url;
 pub(super) enum Failure {
     /// The browser has ended.
     Gone,
+    /// The browser opens no pages any more.
+    Stuck,
     /// This is no CSS selector.
     Selector(String),
     /// In words.
@@ -24,6 +27,12 @@ impl From<CallError> for Failure {
     }
 }
 
+impl From<Stuck> for Failure {
+    fn from(Stuck: Stuck) -> Failure {
+        Failure::Stuck
+    }
+}
+
 impl From<String> for Failure {
     fn from(reason: String) -> Failure {
         Failure::Other(reason)
@@ -35,6 +44,7 @@ impl Failure {
     pub(super) fn of(self, url: Url) -> RenderError {
         match self {
             Failure::Gone => RenderError::Gone { url },
+            Failure::Stuck => RenderError::Stuck { url, limit: OPEN },
             Failure::Selector(selector) => RenderError::Selector { url, selector },
             Failure::Other(reason) => RenderError::Failed { url, reason },
         }

@@ -8,6 +8,7 @@ pub(crate) mod cdp;
 mod context;
 mod endpoint;
 mod failure;
+mod health;
 mod messages;
 mod page;
 mod screenshot;

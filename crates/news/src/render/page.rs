@@ -57,7 +57,7 @@ impl Browser {
         request.enter(RenderStep::Open);
         // A proxy of its own holds what concerns this page alone: it sees every connection, also those of workers.
         let proxy = self.proxy_for(request).await.map_err(|error| error.to_string())?;
-        let context = Context::open(&self.connection, self.told_proxy(proxy.as_ref())).await?;
+        let context = Context::open(&self.connection, self.told_proxy(proxy.as_ref()), &self.health).await?;
         let page = Page {
             connection: &self.connection,
             session: &context.session,
@@ -111,8 +111,7 @@ impl Page<'_> {
         let size = json!({
             "width": viewport.width, "height": viewport.height, "deviceScaleFactor": 1, "mobile": false,
         });
-        let own =
-            [("Page.enable", json!({})), ("Inspector.enable", json!({})), ("Emulation.setDeviceMetricsOverride", size)];
+        let own = [("Inspector.enable", json!({})), ("Emulation.setDeviceMetricsOverride", size)];
         let begin = |(method, params)| self.connection.begin(Some(self.session), method, params);
         let calls: Vec<Call<'_>> = own.into_iter().chain(self.rules(true)).map(begin).collect();
         for call in calls {

@@ -237,11 +237,12 @@ impl Inner {
             if running.is_usable(&self.settings) {
                 return Ok(running.lease());
             }
-            if running.browser.is_gone() {
+            let (is_gone, is_stuck) = (running.browser.is_gone(), running.browser.is_stuck());
+            if is_gone || is_stuck {
                 if running.has_rendered() {
                     slot.backoff.reset();
                 }
-                slot.fail("it ended unexpectedly");
+                slot.fail(if is_gone { "it ended unexpectedly" } else { "it opened no page" });
             }
             slot.current = None;
         }

@@ -151,6 +151,14 @@ pub enum RenderError {
         /// The page.
         url: Url,
     },
+    /// Chromium opened no page for some time, and is replaced.
+    #[error("the browser opened no page within {limit:?}, and is replaced ({url})")]
+    Stuck {
+        /// The page.
+        url: Url,
+        /// The limit.
+        limit: Duration,
+    },
     /// Chromium does not run in its sandbox on this machine.
     #[error(
         "Chromium cannot run in its sandbox here ({0}); allow user namespaces (sysctl kernel.unprivileged_userns_clone=1), \
@@ -225,7 +233,7 @@ impl RenderError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             RenderError::Busy { retry_after: wait, .. } | RenderError::Restarting { wait, .. } => Some(*wait),
-            RenderError::Gone { .. } | RenderError::Killed { .. } => Some(SOON),
+            RenderError::Gone { .. } | RenderError::Stuck { .. } | RenderError::Killed { .. } => Some(SOON),
             _ => None,
         }
     }

@@ -71,6 +71,7 @@ impl Running {
     /// Whether it may get another page.
     pub(super) fn is_usable(&self, settings: &RendererSettings) -> bool {
         !self.browser.is_gone()
+            && !self.browser.is_stuck()
             && !self.retired.load(Ordering::Relaxed)
             && self.pages.load(Ordering::Relaxed) < settings.recycle_pages
             && self.started.elapsed() < settings.recycle_age

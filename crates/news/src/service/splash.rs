@@ -60,7 +60,10 @@ impl From<RenderError> for SplashError {
                 let info = json!({ "text": text });
                 SplashError::new(429, "TooManyRequests", "All pages are in use, and the queue is full", info)
             }
-            RenderError::Gone { .. } | RenderError::Killed { .. } | RenderError::Restarting { .. } => {
+            RenderError::Gone { .. }
+            | RenderError::Stuck { .. }
+            | RenderError::Killed { .. }
+            | RenderError::Restarting { .. } => {
                 let info = json!({ "text": text });
                 SplashError::new(503, "InternalError", "The browser is being restarted", info)
             }
