@@ -180,7 +180,10 @@ fn a_page_has_an_order_and_bounds() {
         ("order=name.nullsfirst", "ORDER BY t.\"name\" NULLS FIRST LIMIT"),
         ("order=name.asc,name.desc", "ORDER BY t.\"name\" LIMIT"),
         ("select=name,id::text", "FROM (SELECT t.\"name\", t.\"id\"::text AS \"id\") r"),
-        ("select=*,id", "FROM (SELECT t.\"id\", t.\"name\", t.\"We\"\"ird, WHERE\", t.\"sum\", t.\"flag\", t.\"list\") r"),
+        (
+            "select=*,id",
+            "FROM (SELECT t.\"id\", t.\"name\", t.\"We\"\"ird, WHERE\", t.\"sum\", t.\"flag\", t.\"list\") r",
+        ),
     ] {
         let statement = list(&["id"], text, page);
         assert!(statement.sql.contains(part), "{text}: {}", statement.sql);

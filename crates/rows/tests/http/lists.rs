@@ -146,7 +146,7 @@ async fn a_list_has_the_columns_that_are_selected() {
 async fn nothing_is_cut_off_silently() {
     let (scratch, service) = filled().await;
     service.end().await;
-    let service = Service::start(&super::address(&scratch), |settings| settings.list_rows = 2).await.live().await;
+    let service = Service::start(&address(&scratch), |settings| settings.list_rows = 2).await.live().await;
     // By the key, page after page.
     let (mut path, mut all) = ("/patron?select=name".to_owned(), Vec::new());
     for (range, more) in [("0-1/*", true), ("0-1/*", true), ("0-0/*", false)] {
@@ -168,7 +168,7 @@ async fn nothing_is_cut_off_silently() {
     assert_eq!((page.status, page.body.as_str(), page.header("link")), (200, "[]", None));
     service.end().await;
     // By bytes: the first row comes in any case.
-    let service = Service::start(&super::address(&scratch), |settings| settings.list_bytes = 1024).await.live().await;
+    let service = Service::start(&address(&scratch), |settings| settings.list_bytes = 1024).await.live().await;
     scratch.run("UPDATE patron SET fav_dish = repeat('x', 3000)").await;
     let page = service.get("/patron").await;
     assert_eq!((page.header("content-range"), page.header("link").is_some()), (Some("0-0/*"), true));
