@@ -255,7 +255,7 @@ async fn the_page_has_the_colors_of_the_common_theme_and_its_own_rules_come_afte
         browser.open(&collector.page("")).await;
         let of_body = |property: &str| format!("return getComputedStyle(document.body).{property}");
         browser.until("the theme's color", &equals(&of_body("backgroundColor"), &format!("'{back}'"))).await;
-        assert_eq!(browser.run(&of_body("maxWidth")).await, json!("1400px"));
+        assert_eq!(browser.run(&of_body("maxWidth")).await, json!("1440px"));
         let sheets = "return [...document.styleSheets].map((sheet) => sheet.href.split('/').pop()).join()";
         assert_eq!(browser.run(sheets).await, json!("uPlot.min.css,theme.css,style.css"));
         browser.close().await;
