@@ -6,7 +6,10 @@ mod deaths;
 mod harness;
 
 use common::{Reply, Site};
-use deaths::{one_that_dies_with_each_page_is_started_less_and_less_often, one_that_opens_no_page_is_replaced};
+use deaths::{
+    one_that_dies_with_each_page_is_started_less_and_less_often, one_that_opens_no_page_is_replaced,
+    the_processes_of_a_page_end_with_it,
+};
 use harness::{LIMIT, Run, eventually};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -29,6 +32,11 @@ fn answer(path: &str) -> Reply {
         "/late" => Reply::html("<script>setTimeout(() => document.write('<p>Late'), 1500)</script>"),
         "/hungry" => Reply::html(
             "<script>const all = []; const eat = () => { all.push(new Uint8Array(16 << 20).fill(1)); setTimeout(eat, 5); }; eat()</script>",
+        ),
+        "/workers" => Reply::html(
+            "<script>const code = URL.createObjectURL(new Blob(['postMessage(1); close()'])); let done = 0;
+            for (let n = 0; n < 30; n++) new Worker(code).onmessage = () => { if (++done === 30) document.body.append(document.createElement('hr')); }
+            </script><p>Plain headline",
         ),
         _ => Reply::html("<p>Plain headline</p>"),
     }
@@ -80,6 +88,13 @@ async fn what_finds_no_room_is_refused_with_a_time() {
     let _ = first.await;
     plain(&renderer, &site).await;
     assert_eq!((renderer.status().await.queue, renderer.status().await.pages), (0, 0));
+}
+
+async fn each_of_many_workers_has_its_turn() {
+    let (site, base) = (Site::start(answer), harness::base());
+    let renderer = renderer(&site, base.path(), |_| {});
+    let all = Request { wait_for: Some("hr".to_owned()), ..request(&site, "/workers") };
+    renderer.render(&all).await.unwrap_or_else(|error| panic!("{error}"));
 }
 
 async fn chromium_is_replaced_after_its_pages() {
@@ -360,6 +375,8 @@ async fn all() -> ExitCode {
         one_that_always_ends_is_started_less_and_less_often
         one_that_dies_with_each_page_is_started_less_and_less_often
         one_that_opens_no_page_is_replaced
+        the_processes_of_a_page_end_with_it
+        each_of_many_workers_has_its_turn
         many_pages_leave_no_context_file_or_process
         one_that_idles_takes_next_to_no_processor
         nothing_is_left_when_this_program_is_killed

@@ -186,6 +186,13 @@ impl Browser {
         answer["browserContextIds"].as_array().map(Vec::len)
     }
 
+    /// Returns the processes that it has pages for, or `None` if it does not answer.
+    pub(super) async fn renderers(&self) -> Option<Vec<u32>> {
+        let answer = self.connection.call(None, "SystemInfo.getProcessInfo", serde_json::json!({})).await.ok()?;
+        let processes = answer["processInfo"].as_array()?.iter().filter(|process| process["type"] == "renderer");
+        Some(processes.filter_map(|process| process["id"].as_u64()?.try_into().ok()).collect())
+    }
+
     /// The private directory; `None` if it was not started here.
     #[must_use]
     pub fn directory(&self) -> Option<&Path> {

@@ -12,7 +12,9 @@ mod health;
 mod messages;
 mod page;
 mod screenshot;
+mod workers;
 
+mod orphans;
 mod processes;
 mod renderer;
 mod running;

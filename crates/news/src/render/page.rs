@@ -6,6 +6,7 @@ use super::context::Context;
 use super::failure::{Failure, words};
 use super::messages::MAX_MESSAGE;
 use super::request::{RenderError, Rendered, Request};
+use super::workers::Workers;
 use super::{RenderStep, screenshot};
 use crate::devtools::Event;
 use crate::guard::{Proxy, REFUSED};
@@ -87,6 +88,7 @@ struct State {
     /// Whether the headers of the request are sent.
     is_begun: bool,
     sessions: usize,
+    workers: Workers,
 }
 
 pub(super) struct Page<'a> {
@@ -281,6 +283,13 @@ impl Page<'_> {
                         return reason.into();
                     }
                 }
+                "Target.detachedFromTarget" => {
+                    let ended = params["sessionId"].as_str().unwrap_or_default();
+                    let next = self.state.lock().workers.remove(ended);
+                    if let Some(next) = next {
+                        self.run(&next);
+                    }
+                }
                 "Inspector.targetCrashed" if is_page => return "its tab crashed".to_owned().into(),
                 "Inspector.detached" if is_page => return "its tab was closed".to_owned().into(),
                 "Network.requestWillBeSent" if params["type"] == "Document" && params["frameId"] == self.target => {
@@ -328,19 +337,27 @@ impl Page<'_> {
     /// A frame or worker of another process, which waits until it is told to go on.
     fn attach(&self, parent: &str, params: &Value) -> Result<(), String> {
         let Some(child) = params["sessionId"].as_str() else { return Ok(()) };
-        {
+        let may_run = {
             let mut state = self.state.lock();
             state.sessions += 1;
             if state.sessions > MAX_SESSIONS {
                 return Err(format!("it has more than {MAX_SESSIONS} frames and workers"));
             }
-        }
+            params["targetInfo"]["type"] != "worker" || state.workers.add(child)
+        };
         self.connection.share(parent, child);
         for (method, params) in self.rules(false) {
             self.connection.send(Some(child), method, params);
         }
-        self.connection.send(Some(child), "Runtime.runIfWaitingForDebugger", json!({}));
+        if may_run {
+            self.run(child);
+        }
         Ok(())
+    }
+
+    /// Lets a frame or worker go on.
+    fn run(&self, session: &str) {
+        self.connection.send(Some(session), "Runtime.runIfWaitingForDebugger", json!({}));
     }
 }
 

@@ -17,6 +17,8 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 /// Interval of checks of a working Chromium's memory.
 const CHECK: Duration = Duration::from_secs(1);
+/// Time after the last page in which its processes are looked for.
+const SETTLE: Duration = Duration::from_secs(4);
 /// The pauses between starts of a Chromium that ends by itself.
 const RESTART: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(60));
 /// A pause that a page waits for; it is refused during a longer one.
@@ -63,7 +65,7 @@ struct Slot {
 pub struct RendererStatus {
     /// Chromium's name and version, if it runs.
     pub browser: Option<String>,
-    /// Pages that are being rendered.
+    /// Pages that are being rendered, or whose processes are there still.
     pub pages: usize,
     /// Pages that wait.
     pub queue: usize,
@@ -175,7 +177,8 @@ impl Renderer {
         let running = slot.current.as_ref().filter(|running| !running.browser.is_gone());
         RendererStatus {
             browser: running.map(|running| running.browser.version().to_owned()),
-            pages: self.0.settings.pages - self.0.room.available_permits(),
+            pages: self.0.settings.pages - self.0.room.available_permits()
+                + running.map_or(0, |running| running.orphans()),
             queue: self.0.waiting.load(Ordering::Relaxed),
             starts: slot.starts,
         }
@@ -317,18 +320,22 @@ async fn supervise(inner: Weak<Inner>, running: Weak<Running>, changed: Arc<toki
                 }
                 return;
             }
-            Some(since) => idle - since.elapsed().min(idle),
+            Some(since) if current.orphans() == 0 && since.elapsed() > SETTLE => idle - since.elapsed().min(idle),
+            Some(since) => CHECK.min(idle - since.elapsed().min(idle)),
             None => CHECK,
         };
         drop(slot);
-        if pause == CHECK {
+        let checks = pause <= CHECK;
+        if checks {
             let (looking, settings) = (current.clone(), inner.settings.clone());
-            let _ = spawn_blocking(move || looking.check_memory(&settings)).await;
+            if let Ok(alive) = spawn_blocking(move || looking.check_memory(&settings)).await {
+                current.end_orphans(&alive).await;
+            }
         }
         drop((inner, current));
         tokio::select! {
             () = sleep(pause) => {}
-            () = changed.notified(), if pause != CHECK => {}
+            () = changed.notified(), if !checks => {}
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A Chromium that serves pages: how many, since when, and whether it is to be replaced.
 
 use super::browser::Browser;
+use super::orphans::Orphans;
 use super::processes::{family, is_renderer};
 use super::settings::RendererSettings;
 use nix::sys::signal::{Signal, kill};
@@ -8,8 +9,12 @@ use nix::unistd::Pid;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 use tokio::sync::Notify;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
+
+/// Time for the browser to name its processes.
+const ANSWER: Duration = Duration::from_secs(1);
 
 pub(super) struct Running {
     pub(super) browser: Browser,
@@ -22,6 +27,7 @@ pub(super) struct Running {
     rendered: AtomicBool,
     /// A process that took too much memory was ended.
     ended_process: AtomicBool,
+    orphans: Mutex<Orphans>,
     work: Mutex<Work>,
     /// The amount of work has changed.
     pub(super) changed: Arc<Notify>,
@@ -56,6 +62,7 @@ impl Running {
             retired: AtomicBool::new(false),
             rendered: AtomicBool::new(false),
             ended_process: AtomicBool::new(false),
+            orphans: Mutex::default(),
             work: Mutex::new(Work { active: 0, since: now }),
             changed: Arc::default(),
         }
@@ -101,9 +108,9 @@ impl Running {
     }
 
     /// Ends a process that renders pages and takes too much memory, and retires the browser if it takes too much as a
-    /// whole. Reads `/proc`.
-    pub(super) fn check_memory(&self, settings: &RendererSettings) {
-        let Some(id) = self.browser.id() else { return };
+    /// whole. Returns the processes that render pages. Reads `/proc`.
+    pub(super) fn check_memory(&self, settings: &RendererSettings) -> Vec<u32> {
+        let Some(id) = self.browser.id() else { return Vec::new() };
         let processes = family(id);
         for process in &processes {
             if process.memory > settings.page_memory && is_renderer(process.id) {
@@ -121,5 +128,21 @@ impl Running {
             tracing::info!(memory = all, "Chromium is replaced: it uses too much memory");
             self.retire();
         }
+        processes.iter().map(|process| process.id).filter(|id| is_renderer(*id)).collect()
+    }
+
+    /// Ends those of these processes that have had no page for some looks.
+    pub(super) async fn end_orphans(&self, alive: &[u32]) {
+        // A browser that does not answer is not waited for: it may be ended meanwhile.
+        let Ok(Some(known)) = timeout(ANSWER, self.browser.renderers()).await else { return };
+        for process in self.orphans.lock().look(alive, &known) {
+            tracing::debug!(process, "a process is ended: its page has ended, and it went on");
+            let _ = kill(Pid::from_raw(process.cast_signed()), Signal::SIGKILL);
+        }
+    }
+
+    /// The number of processes whose page has ended.
+    pub(super) fn orphans(&self) -> usize {
+        self.orphans.lock().len()
     }
 }
