@@ -236,7 +236,8 @@ impl Client {
         let canceled = inbox.clone();
         let (completer, completion) = Completer::with_cancel(&shared.runner, move || canceled.leave(&Chunk::default()));
         let subscription = Subscription::new(self.clone(), subscribing.clone(), acks.clone(), inbox.clone());
-        let request = SubscribeRequest { subscribing, acks, inbox, first: Some((completer, subscription)) };
+        let request =
+            SubscribeRequest { subscribing, acks, inbox, first: Some((completer, subscription)), has_received: false };
         drop(shared.spawn(io::subscribe(shared.clone(), request)));
         completion
     }

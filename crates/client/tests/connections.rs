@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Broker, PATIENCE, Proxy, Way, in_time, until, url};
+use common::{Broker, PATIENCE, Proxy, Way, fake, in_time, until, url};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -147,6 +147,47 @@ fn a_refused_subscription_is_tried_again_after_growing_pauses_and_says_why() {
     drop(subscribing);
     // The same broker takes others.
     client.subscribe("/topic/a").wait().unwrap();
+}
+
+/// Answers the first barrier of each connection, which brings a publisher or a subscription up, and closes it.
+fn one_that_answers_and_closes() -> std::net::SocketAddr {
+    fake(|_, mut peer| {
+        peer.native();
+        let channel = peer.native();
+        let token = peer.native();
+        assert_eq!(channel, b"/switchboard/echo");
+        peer.write(&[&(token.len() as u32).to_be_bytes()[..], &token[..]].concat());
+        peer.hang_up();
+    })
+}
+
+#[test]
+fn a_broker_that_answers_and_closes_every_connection_is_asked_again_after_growing_pauses() {
+    for is_publisher in [true, false] {
+        let address = one_that_answers_and_closes();
+        let pauses: Vec<Duration> = in_time("five attempts", move || {
+            let client =
+                Client::connect(&url(address, "backoff_min=8ms&backoff_max=60m&timeout=never")).wait().unwrap();
+            let mut events = client.events();
+            let subscription = (!is_publisher).then(|| client.subscribe("/topic/a"));
+            if is_publisher {
+                drop(client.publish("/topic/a", "x"));
+            }
+            let mut pauses = Vec::new();
+            while pauses.len() < 5 {
+                match events.wait().expect("events go on") {
+                    Event::Reconnecting { link, after, .. } if (link == Link::Publisher) == is_publisher => {
+                        pauses.push(after);
+                    }
+                    _ => {}
+                }
+            }
+            drop(subscription);
+            pauses
+        });
+        // Of the fifth, at most a half is left out.
+        assert!(pauses[4] >= Duration::from_millis(64), "{is_publisher} {pauses:?}");
+    }
 }
 
 #[test]

@@ -307,7 +307,7 @@ pub(crate) struct Send {
     /// End after N messages [default: 1 for DATA, else no end].
     #[arg(long, short = 'n', allow_hyphen_values = true, value_name = "N", value_parser = parse_count)]
     pub(crate) count: Option<u64>,
-    /// Fail after DURATION without a broker; 0 waits for ever.
+    /// Fail after DURATION without a broker, at first or later; 0 waits for ever.
     #[arg(
         long,
         short_alias = 'W',

@@ -7,13 +7,15 @@ use crate::output::{UsageError, note, plain, refused};
 use crate::server_address::Door;
 use crate::spoken::SILENT;
 use anyhow::{Result, anyhow, bail};
+use std::future::pending;
 use std::io::ErrorKind;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use switchboard_client::options::Protocol;
 use switchboard_client::{Client, Error, Event, Events, Link, Options, Reason};
+use switchboard_driver::Deadline;
 use switchboard_driver::quantity::show_duration;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -33,7 +35,7 @@ pub(crate) async fn connect(peer: &Peer, patience: Duration, options: Options) -
         port: address.port(if is_stomp { Door::Stomp } else { Door::Native }),
         login,
         passcode,
-        // A broker may hold a publisher for as long as it likes, and be away for as long.
+        // A broker may hold a publisher for as long as it likes.
         timeout: Duration::MAX,
         reconnect: !peer.no_reconnect,
         // The broker has limits of its own; what it lets through is not ours to refuse.
@@ -164,6 +166,38 @@ pub(crate) fn narrate(
         }
         ended
     })
+}
+
+/// Returns an error once there was no broker for so long; zero is for ever. A broker that answers each connection and closes it
+/// within a moment counts as none.
+pub(crate) async fn lost(mut events: Events, peer: &Peer, patience: Duration) -> anyhow::Error {
+    if patience.is_zero() {
+        return pending().await;
+    }
+    let (mut away_since, mut up_since, mut failure) = (None, Some(Instant::now()), String::new());
+    loop {
+        let settled = up_since.filter(|_| away_since.is_some()).map(|since| Deadline::after(since, MOMENT));
+        let late = away_since.filter(|_| up_since.is_none()).map(|since| Deadline::after(since, patience));
+        tokio::select! {
+            event = events.next() => match event {
+                Some(Event::Connected(Link::Publisher)) => up_since = Some(Instant::now()),
+                Some(Event::Disconnected { link: Link::Publisher, reason, .. }) => {
+                    up_since = None;
+                    away_since.get_or_insert_with(Instant::now);
+                    failure = reason.to_string();
+                }
+                Some(Event::Reconnecting { link: Link::Publisher, failure: Some(why), .. }) => failure = plain(&why),
+                Some(_) => {}
+                // The client has ended, which its calls tell.
+                None => return pending().await,
+            },
+            () = settled.unwrap_or(Deadline::NEVER).wait() => away_since = None,
+            () = late.unwrap_or(Deadline::NEVER).wait() => {
+                let time = show_duration(patience);
+                return anyhow!("there is no broker at {peer} for {time} ({failure}); --timeout 0 waits for ever");
+            }
+        }
+    }
 }
 
 fn is_about(event: &Event, listens: bool) -> bool {

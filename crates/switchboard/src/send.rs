@@ -2,7 +2,7 @@
 
 use crate::bench::too_large;
 use crate::cli::{Peer, Send};
-use crate::client::{check_channel, connect, doubtful, narrate, protocol};
+use crate::client::{check_channel, connect, doubtful, lost, narrate, protocol};
 use crate::lines::Lines;
 use crate::output::{self, UsageError, note, reasons};
 use crate::stop::{Stop, exit_code};
@@ -54,26 +54,41 @@ pub(crate) async fn run(args: &Send) -> Result<ExitCode> {
         sender = Sender::start(args) => sender?,
         code = stop.next() => return Ok(exit_code(Some(code))),
     };
-    let mut signal = None;
+    let (mut signal, mut is_lost) = (None, false);
+    let mut lost = pin!(lost(sender.client.events(), &args.peer, args.timeout));
     let done = tokio::select! {
         done = send_all(args, &mut sender) => done,
+        error = &mut lost => {
+            is_lost = true;
+            Err(error)
+        }
         code = stop.next() => {
             signal = Some(code);
             Ok(())
         }
     };
     let done = match done {
-        Ok(()) => sender.close(&mut stop, &mut signal).await,
-        error => error,
+        Ok(()) => tokio::select! {
+            closed = sender.close(&mut stop, &mut signal) => closed,
+            error = &mut lost => {
+                is_lost = true;
+                Err(error)
+            }
+        },
+        Err(error) => Err(error),
     };
     // It is empty after a close that has succeeded.
     let unconfirmed = sender.client.unconfirmed();
     let Sender { client, narrator, sent, .. } = sender;
     let taken = sent.saturating_sub(unconfirmed);
+    let is_closed = *done.as_ref().unwrap_or(&false);
     if let Err(error) = done {
         return Err(match error.downcast_ref() {
             Some(Error::InDoubt(_)) => {
                 anyhow!("the broker took the connection, but not the messages, {ATTEMPTS} times (its log says why)")
+            }
+            _ if is_lost && unconfirmed > 0 => {
+                anyhow!("{error}; {} not confirmed, and may be lost", plural(unconfirmed, "message"))
             }
             Some(Error::Header { .. }) => UsageError::of(error),
             Some(Error::Server { message, .. }) => anyhow!("the broker did not take all messages: {message}"),
@@ -85,7 +100,7 @@ pub(crate) async fn run(args: &Send) -> Result<ExitCode> {
         });
     }
     drop(client);
-    if signal.is_none() || unconfirmed == 0 {
+    if is_closed {
         // Not before the session has ended.
         stop.unless_again(narrator).await?;
     }
@@ -302,18 +317,21 @@ impl Sender {
     }
 
     /// Ends the session once the broker has everything. After a signal it has a moment for that, and a second one ends it there
-    /// and then.
-    async fn close(&mut self, stop: &mut Stop, signal: &mut Option<u8>) -> Result<()> {
+    /// and then. Returns false if the broker does not have everything.
+    async fn close(&mut self, stop: &mut Stop, signal: &mut Option<u8>) -> Result<bool> {
         let mut closing = pin!(self.client.close());
         if signal.is_none() {
             tokio::select! {
-                closed = self.stall.watch(&mut closing) => return Ok(closed?),
+                closed = self.stall.watch(&mut closing) => return Ok(closed.map(|()| true)?),
                 code = stop.next() => *signal = Some(code),
             }
         }
         tokio::select! {
-            closed = timeout(DRAIN, closing) => Ok(closed.unwrap_or(Ok(()))?),
-            _ = stop.next() => Ok(()),
+            closed = timeout(DRAIN, closing) => match closed {
+                Ok(closed) => Ok(closed.map(|()| true)?),
+                Err(_) => Ok(false),
+            },
+            _ = stop.next() => Ok(false),
         }
     }
 }

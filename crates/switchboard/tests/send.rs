@@ -3,7 +3,8 @@
 mod common;
 
 use common::{Broker, Lines, Program, switchboard};
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::process::{Output, Stdio};
 
 const BOUND: [&str; 4] = ["--set", "overflow=reject", "--set", "queue-messages=3"];
@@ -92,6 +93,53 @@ fn after_a_signal_send_says_what_was_sent_and_what_may_be_lost() {
         let depth = broker.status()["channels"][0]["depth"].as_u64().expect("a depth");
         assert!(matches!(numbers[..], [taken, more] if taken + more == 3 && more > 0 && taken <= depth), "{told}");
     }
+}
+
+/// Answers a connection's first barrier and closes it, up to so many times.
+fn answer_and_close(listener: &TcpListener, times: usize) {
+    for stream in listener.incoming().take(times) {
+        let mut stream = stream.expect("a connection");
+        let mut frame = || {
+            let mut length = [0; 4];
+            stream.read_exact(&mut length).expect("a length");
+            let mut frame = length.to_vec();
+            frame.resize(4 + u32::from_be_bytes(length) as usize, 0);
+            stream.read_exact(&mut frame[4..]).expect("a frame");
+            frame
+        };
+        let (_null, _echo, token) = (frame(), frame(), frame());
+        stream.write_all(&token).expect("an answer");
+    }
+}
+
+#[test]
+fn send_fails_at_a_broker_that_answers_every_connection_and_closes_it_and_says_so() {
+    for timeout in ["1", "10"] {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address").to_string();
+        std::thread::spawn(move || answer_and_close(&listener, usize::MAX));
+        let sent =
+            switchboard(&["send", "/topic/a", "x", "-s", &address, "--timeout", timeout]).output().expect("an end");
+        let said = String::from_utf8(sent.stderr).expect("text");
+        let last = said.lines().last().unwrap_or_default();
+        // The close may come before the message is written, and then nothing is in doubt.
+        let given_up = last.contains("took the connection, but not the messages, 5 times");
+        let late = last.contains("there is no broker at ") && last.contains("--timeout 0 waits for ever");
+        assert!(sent.status.code() == Some(1) && (given_up || late), "{said}");
+    }
+}
+
+#[test]
+fn send_fails_once_a_broker_that_was_there_is_away_for_as_long_as_its_timeout_says() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    let broker = std::thread::spawn(move || answer_and_close(&listener, 1));
+    let mut sender = switchboard(&["send", "/topic/a", "--stdin", "-s", &address, "--timeout", "300ms"]);
+    let mut sender = Program::start(sender.stdin(Stdio::piped()).stderr(Stdio::piped())).expect("a sender");
+    let said = Lines::of(sender.child.stderr.take().expect("a pipe"));
+    broker.join().expect("an end");
+    said.find(&["there is no broker at ", &address, " for 300ms (", "--timeout 0 waits for ever"]);
+    assert_eq!(sender.end().code(), Some(1));
 }
 
 #[test]

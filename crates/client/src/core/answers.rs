@@ -80,7 +80,7 @@ impl Publisher {
     pub(super) fn confirmed(&mut self, number: u64) {
         self.barriers_back = self.barriers_back.max(number);
         self.paused = false;
-        (self.attempts, self.stuck) = (0, 0);
+        (self.attempts, self.stuck, self.has_confirmed) = (0, 0, true);
         let last = self.unconfirmed.iter().rposition(|sent| sent.barrier.is_some_and(|barrier| barrier <= number));
         for sent in self.unconfirmed.drain(..last.map_or(0, |last| last + 1)) {
             let bytes = sent.doubt.bytes as usize;

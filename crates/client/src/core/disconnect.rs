@@ -15,9 +15,11 @@ use crate::{Doubt, Event, Link, Reason};
 const STUCK: u32 = 5;
 
 impl Publisher {
-    /// The connection is gone. What it had taken wholly and the broker has not confirmed is in doubt.
-    pub(crate) fn disconnected(&mut self, reason: Reason) {
-        let Some((token, _)) = self.up.take() else { return };
+    /// The connection is gone. What it had taken wholly and the broker has not confirmed is in doubt. Returns true if it confirmed
+    /// anything.
+    pub(crate) fn disconnected(&mut self, reason: Reason) -> bool {
+        let Some((token, _)) = self.up.take() else { return false };
+        let has_confirmed = std::mem::take(&mut self.has_confirmed);
         self.attempts += 1;
         self.input.clear();
         self.decoder = None;
@@ -98,7 +100,12 @@ impl Publisher {
         self.doubts(in_doubt, &Refusal { rejected, reason: reason_of_loss });
         // Messages in doubt take no room any more.
         self.admit();
+        // Nothing is sent again: the broker may close every connection, and would never return a barrier.
+        if self.again.is_empty() && self.filling.is_empty() {
+            self.flushes.complete_known(&mut self.due);
+        }
         self.due.events.push(Event::Disconnected { link: Link::Publisher, reason, in_doubt });
+        has_confirmed
     }
 
     /// Every flush that waits reports it when it is done; if none does, the next one.

@@ -65,6 +65,8 @@ pub(crate) struct Publisher {
     pub(super) dead: bool,
     /// Disconnects since a barrier came back.
     pub(super) attempts: u32,
+    /// A barrier came back over this connection.
+    pub(super) has_confirmed: bool,
     /// Disconnects within the message that is to be written next.
     pub(super) stuck: u32,
     pub(super) asleep: bool,
@@ -112,6 +114,7 @@ impl Publisher {
             progress: None,
             dead: false,
             attempts: 0,
+            has_confirmed: false,
             stuck: 0,
             asleep: false,
             needed: false,

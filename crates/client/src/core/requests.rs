@@ -59,6 +59,11 @@ impl Flush {
         self.refusal.add(refusal);
     }
 
+    /// Returns true if its result is an error, whatever comes.
+    fn is_known(&self) -> bool {
+        self.doubt.messages > 0 || !self.refusal.is_none()
+    }
+
     fn done(self) -> (Completer<()>, Result<(), Error>) {
         let in_doubt = self.doubt;
         let result = match self.refusal {
@@ -72,7 +77,7 @@ impl Flush {
 
     /// That something is in doubt is worth more to know than that it is late.
     fn late(self, after: Duration) -> (Completer<()>, Result<(), Error>) {
-        if self.doubt.messages > 0 || !self.refusal.is_none() {
+        if self.is_known() {
             return self.done();
         }
         (self.completer, Err(Error::TimedOut { what: self.what, after, option: "timeout" }))
@@ -150,6 +155,14 @@ impl Flushes {
     pub(crate) fn fail(&mut self, error: &Error, due: &mut Due) {
         self.reset();
         due.completions.extend(self.unmarked.drain(..).map(|flush| (flush.completer, Err(error.clone()))));
+    }
+
+    /// Completes those without a barrier that know already of a doubt or a refusal.
+    pub(crate) fn complete_known(&mut self, due: &mut Due) {
+        let flushes = std::mem::take(&mut self.unmarked);
+        let (known, others): (VecDeque<_>, _) = flushes.into_iter().partition(Flush::is_known);
+        due.completions.extend(known.into_iter().map(Flush::done));
+        self.unmarked = others;
     }
 
     /// All have the same time, so the oldest is due first.

@@ -70,19 +70,25 @@ pub(crate) async fn run(shared: Arc<Shared>, open: Open) {
     // Completes every operation, also when the runtime is shut down.
     let _ended = Ended(&shared);
     let mut open = open;
+    let mut backoff = Backoff::new(shared.options.backoff_min, shared.options.backoff_max);
     loop {
+        let began = Instant::now();
         let again = match serve(&shared, open).await {
             Ending::Finished => return,
             Ending::Retired => {
                 shared.with(Publisher::retired);
-                when_needed(&shared).await
+                when_needed(&shared, &mut backoff).await
             }
             Ending::Disconnected(reason) => {
-                shared.with(|core| core.disconnected(reason));
+                let has_confirmed = shared.with(|core| core.disconnected(reason));
                 if !shared.options.reconnect {
                     return;
                 }
-                away(&shared, reconnect(&shared, None)).await
+                // A broker that answers and then closes each connection is not to be asked ten times a second.
+                if has_confirmed || began.elapsed() >= shared.options.backoff_max {
+                    backoff.reset();
+                }
+                away(&shared, reconnect(&shared, &mut backoff, None)).await
             }
         };
         let Some(again) = again else { return };
@@ -100,7 +106,7 @@ pub(crate) fn connected(core: &mut Publisher, open: &Open) {
 }
 
 /// Opens the connection when it is needed. `None` if the client has ended meanwhile.
-async fn when_needed(shared: &Shared) -> Option<Open> {
+async fn when_needed(shared: &Shared, backoff: &mut Backoff) -> Option<Open> {
     let needed = std::future::poll_fn(|_| {
         if shared.lock().is_needed() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
     });
@@ -113,7 +119,7 @@ async fn when_needed(shared: &Shared) -> Option<Open> {
             shared.with(|core| core.note(Event::Disconnected { link: Link::Publisher, reason, in_doubt }));
             None
         }
-        Err(error) => away(shared, reconnect(shared, Some(error.to_string()))).await,
+        Err(error) => away(shared, reconnect(shared, backoff, Some(error.to_string()))).await,
     }
 }
 
@@ -125,8 +131,7 @@ impl Drop for Ended<'_> {
     }
 }
 
-async fn reconnect(shared: &Shared, mut failure: Option<String>) -> Open {
-    let mut backoff = Backoff::new(shared.options.backoff_min, shared.options.backoff_max);
+async fn reconnect(shared: &Shared, backoff: &mut Backoff, mut failure: Option<String>) -> Open {
     loop {
         let after = backoff.pause(fastrand::f64());
         shared.with(|core| core.note(Event::Reconnecting { link: Link::Publisher, after, failure }));

@@ -32,6 +32,8 @@ pub(crate) struct SubscribeRequest {
     pub(crate) inbox: Arc<Inbox>,
     /// Until the subscription is in force for the first time.
     pub(crate) first: Option<(Completer<Subscription>, Subscription)>,
+    /// A message has come over the connection.
+    pub(crate) has_received: bool,
 }
 
 enum Ending {
@@ -55,12 +57,16 @@ pub(crate) async fn run(shared: Arc<Shared>, mut request: SubscribeRequest) {
             dialled = shared.dial.open_for_subscription() => dialled,
             () = given_up(&shared, &request, deadline) => return late(&shared, request),
         };
+        let began = Instant::now();
         let failure = match dialled {
             Ok(open) => match follow(&shared, &mut request, open, deadline).await {
                 Ok(Ending::Finished) => return,
                 Err(()) => return late(&shared, request),
                 Ok(Ending::Disconnected(reason)) => {
-                    backoff.reset();
+                    // A broker that answers and then closes each connection is not to be asked ten times a second.
+                    if std::mem::take(&mut request.has_received) || began.elapsed() >= options.backoff_max {
+                        backoff.reset();
+                    }
                     shared.emit(&Event::Disconnected { link: link.clone(), reason, in_doubt: Doubt::default() });
                     if !options.reconnect {
                         return;
@@ -209,6 +215,7 @@ async fn follow(shared: &Shared, request: &mut SubscribeRequest, open: Open, dea
                 if closing && !chunks.is_empty() {
                     late = Deadline::after(Instant::now(), options.timeout);
                 }
+                request.has_received |= !chunks.is_empty();
                 request.inbox.put(chunks.drain(..));
                 // Before the inbox counts as full: only the holder of the subscription can empty it.
                 if !confirmed && core.is_confirmed() {

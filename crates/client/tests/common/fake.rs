@@ -68,6 +68,17 @@ impl Peer {
         frame
     }
 
+    /// The next frame of the native protocol; empty once the client has gone.
+    pub(crate) fn native(&mut self) -> Vec<u8> {
+        let mut length = [0; 4];
+        if self.reader.read_exact(&mut length).is_err() {
+            return Vec::new();
+        }
+        let mut frame = vec![0; u32::from_be_bytes(length) as usize];
+        self.reader.read_exact(&mut frame).expect("a whole frame");
+        frame
+    }
+
     pub(crate) fn write(&mut self, bytes: &[u8]) {
         // A client that has left is its own affair.
         let _ = self.writer.write_all(bytes);

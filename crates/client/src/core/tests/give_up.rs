@@ -90,3 +90,25 @@ fn a_rejected_message_is_reported_by_the_next_flush_or_by_close() {
     fire(&mut core);
     assert!(matches!(answer(&mut close), Some(Err(Error::Rejected { .. }))));
 }
+
+#[test]
+fn a_flush_does_not_wait_for_a_broker_that_closes_every_connection_once_all_that_is_left_is_in_doubt() {
+    let now = Instant::now();
+    for resend in [0, 1, 4] {
+        let mut core = publisher(&format!("resend={resend}&timeout=never"));
+        drop(publish(&mut core, &[1; 10], now));
+        let (mut flush, mut close) = (core.flush("flush", now), core.close(now));
+        for attempt in 0..=resend {
+            assert!(answer(&mut flush).is_none() && answer(&mut close).is_none(), "{attempt} of {resend}");
+            core.connected(TOKEN, now);
+            assert_eq!(broker(&drain(&mut core, now)).0, [[1; 10]]);
+            assert!(!core.disconnected("closed".to_owned().into()));
+            fire(&mut core);
+        }
+        for completion in [&mut flush, &mut close] {
+            let told = answer(completion).expect("an answer");
+            assert!(matches!(told, Err(Error::InDoubt(Doubt { messages: 1, .. }))), "{told:?}");
+        }
+        assert!(core.is_finished());
+    }
+}
