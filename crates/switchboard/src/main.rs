@@ -58,6 +58,8 @@ use up::Chosen;
 fn main() -> ExitCode {
     // First of all: a guardian of child processes is this program, started once more.
     switchboard_child::init();
+    // An error leaves the signal's default.
+    let _ = signals::survive_large_files();
     display::choose_encoding();
     match run(arguments::parse()) {
         Ok(code) => code,

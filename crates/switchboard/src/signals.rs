@@ -2,9 +2,12 @@
 
 use crate::output::note;
 use anyhow::{Context, Result};
+use libc::SIGXFSZ;
 use std::fs::File;
 use std::future::pending;
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -105,6 +108,19 @@ async fn until_stop(mut next: impl AsyncFnMut() -> Wish, reload: impl AsyncFn())
             }
         }
     }
+}
+
+/// Makes a write beyond the limit of a file's size (`ulimit -f`, `LimitFSIZE`) fail as one to a full disk does. By default
+/// SIGXFSZ ends the process. The signal is caught, not ignored: commands that are started have its default again.
+///
+/// # Errors
+///
+/// The system's.
+pub(crate) fn survive_large_files() -> std::io::Result<()> {
+    if !is_ignored(SignalKind::from_raw(SIGXFSZ)) {
+        signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
+    }
+    Ok(())
 }
 
 /// Whether the process was started with this signal ignored; false where the system does not tell.
