@@ -48,6 +48,11 @@ pub(super) fn form(headers: &HeaderMap) -> Result<Form, Refusal> {
     })
 }
 
+/// Returns true if the client prefers something.
+pub(super) fn prefers(headers: &HeaderMap) -> bool {
+    headers.contains_key(PREFER)
+}
+
 /// Reads `Prefer`.
 pub(super) fn preferences(headers: &HeaderMap) -> Result<Preferences, Refusal> {
     let values = headers.get_all(PREFER).iter().filter_map(|value| value.to_str().ok());

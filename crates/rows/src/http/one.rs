@@ -2,7 +2,7 @@
 
 use super::answer::{cached, json, key_json, key_text, path_of, set, source_name, token, uncached};
 use super::errors::{Answered, Refusal};
-use super::headers::{consistency, consistency_header, if_match, is_json, is_known, known_tags, preferences};
+use super::headers::{consistency, consistency_header, if_match, is_json, is_known, known_tags, preferences, prefers};
 use super::metrics::Operation;
 use super::path::Path;
 use super::profile;
@@ -41,7 +41,7 @@ pub(super) fn immediate(state: &Arc<State>, uri: &Uri, headers: &HeaderMap) -> I
     if uri.query().is_some() || !state.settings.origins.is_empty() || state.serves(table).is_err() {
         return Immediate::Router;
     }
-    if profile::is_named(headers) {
+    if profile::is_named(headers) || prefers(headers) {
         return Immediate::Router;
     }
     match consistency_header(headers) {
@@ -118,6 +118,8 @@ async fn read(
     state.serves(table)?;
     let asked = query.map(consistency_of).transpose()?.flatten();
     let consistency = consistency(headers, asked.as_deref())?;
+    // No preference changes what is read; some are refused.
+    preferences(headers)?;
     let (rows, is_proven) = match waited {
         Some(waited) => (waited.rows, Some(waited.is_proven)),
         None => (state.rows()?, None),

@@ -203,6 +203,27 @@ async fn a_row_without_a_column_to_set_is_written_back_as_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn strict_handling_refuses_an_unknown_preference_of_a_read_too() {
+    let (scratch, service) = patrons().await;
+    scratch.run("INSERT INTO patron (name) VALUES ('Ann')").await;
+    for path in ["/patron/1", "/patron/1?_consistency=strong", "/patron"] {
+        // The second time it is in the cache.
+        for _ in 0..2 {
+            for (prefer, status) in
+                [("handling=strict, foo=1", 400), ("handling=lenient, foo=1", 200), ("handling=strict", 200)]
+            {
+                for consistency in [("X-None", "x"), ("Consistency", "strong")] {
+                    let reply = service.ask("GET", path, &[("Prefer", prefer), consistency], "").await;
+                    assert_eq!(reply.status, status, "{path} {prefer}: {}", reply.body);
+                    assert!(status == 200 || reply.code() == "PGRST122", "{path} {prefer}: {}", reply.body);
+                }
+            }
+        }
+    }
+    service.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_preference_that_changes_what_is_written_is_carried_out_or_refused() {
     let (_scratch, service) = patrons().await;
     let ask = async |method: &str, path: &str, name: &str, value: &str, body: &str| {
