@@ -114,6 +114,15 @@ impl Writer {
             Encoder::Stomp(outbox) => outbox.recall(),
         }
     }
+
+    /// The packed bytes left of a message that was begun, once nothing but an ERROR comes behind it, and no queue waits for
+    /// them.
+    pub(crate) fn left_before_error(&self) -> Option<usize> {
+        match &self.encoder {
+            Encoder::Native(_) => None,
+            Encoder::Stomp(outbox) => outbox.left_before_error(),
+        }
+    }
 }
 
 /// Ends of writes: in bytes of the socket, and in packed bytes.

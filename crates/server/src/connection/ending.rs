@@ -26,7 +26,9 @@ pub(super) enum Ending {
     Gone,
     /// Pending output is written if that is quick, then the peer gets time to read it.
     Rest,
-    /// The same, for a peer that gets nothing more.
+    /// The peer seems to be gone, and is told why if it takes that.
+    Error,
+    /// The same as `Rest`, for a peer that gets nothing more.
     NoRest,
     /// The same, for a queue's consumer that has shut its side down: it keeps what its machine takes in time.
     Taken,
@@ -141,7 +143,7 @@ impl Ending {
             return otherwise;
         }
         handle.incoming_stomp(Entry::Error(StompError::new(reason)));
-        Ending::Rest
+        if matches!(otherwise, Ending::Gone) { Ending::Error } else { Ending::Rest }
     }
 
     /// The peer broke the protocol.
@@ -187,16 +189,24 @@ impl Ending {
 
     pub(super) async fn carry_out(self, context: &Context, handle: &Arc<ConnectionHandle>, gone: Gone<'_>) {
         let hub = &*context.hub;
-        let writes = matches!(self, Ending::Rest);
+        let writes = matches!(self, Ending::Rest | Ending::Error);
         if writes && handle.is_web_socket() {
             let status = if hub.is_draining() { GOING_AWAY } else { NORMAL };
             handle.incoming_stomp(Entry::WebSocket(Signal::Close(status)));
         }
-        let takes = matches!(self, Ending::Taken) || matches!(self, Ending::NoRest) && handle.consumes();
-        if writes || takes && stop_writing(handle).is_ok() {
+        // No ack is read any more, and an ERROR may wait for room.
+        let is_disconnected = writes && handle.stomp().is_some() && hub.disconnect_before_error(handle);
+        let waits = match self {
+            Ending::Rest => true,
+            Ending::Error => is_disconnected,
+            Ending::NoRest => handle.consumes() && stop_writing(handle).is_ok(),
+            Ending::Taken => stop_writing(handle).is_ok(),
+            Ending::Gone | Ending::Refused => false,
+        };
+        if waits {
             let _ = timeout_at(Instant::now() + LINGER, until_taken(hub, handle, writes)).await;
         }
-        if handle.consumes() && handle.sample().is_some() && handle.unacknowledged() > 0 {
+        if !is_disconnected && handle.consumes() && handle.sample().is_some() && handle.unacknowledged() > 0 {
             // Messages for others must not be sent by the kernel, too. Data at the peer's machine stays readable.
             let _ = handle.socket().drop_unsent_at_close();
             return;
@@ -206,11 +216,12 @@ impl Ending {
         // Each holds a file.
         let permit = match self {
             Ending::Gone | Ending::Taken => return,
+            Ending::Error if !is_disconnected => return,
             Ending::Refused => match context.refused.try_acquire() {
                 Ok(permit) => Some(permit),
                 Err(_) => return,
             },
-            Ending::Rest | Ending::NoRest => None,
+            Ending::Rest | Ending::Error | Ending::NoRest => None,
         };
         if !hub.is_stopped() {
             let _ = timeout_at(Instant::now() + LINGER, linger(handle)).await;

@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 mod scripts;
+mod silent;
 
 fn frames(bodies: &[&[u8]]) -> Vec<u8> {
     let mut bytes = Vec::new();

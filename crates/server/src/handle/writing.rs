@@ -180,6 +180,17 @@ impl ConnectionHandle {
         (kept, written, acknowledged)
     }
 
+    /// The last credit of a connection that is written nothing more but an ERROR: a message that was begun, which comes back
+    /// unacked, counts as written. `None` if something else is to be written. Only under the hub's lock.
+    pub(crate) fn last_credit(&self) -> Option<(usize, usize)> {
+        let mut writer = self.writer.lock();
+        let incoming = std::mem::take(&mut *self.incoming.lock());
+        incoming.into_iter().for_each(|added| writer.push(added));
+        let left = writer.left_before_error()?;
+        let (written, acknowledged) = self.take_credit();
+        Some((written + left, acknowledged))
+    }
+
     /// Nothing is written from now on.
     pub(crate) fn close_writer(&self) {
         let mut writer = self.writer.lock();

@@ -197,15 +197,25 @@ impl Hub {
         handle.sample();
         self.change(|state, now, dirty| {
             state.credit(now, handle);
-            if state.handles.remove(&handle.id()).is_some() {
-                if state.handles.len() < state.handles.capacity() / 8 {
-                    let fewer = state.handles.len() * 2;
-                    state.handles.shrink_to(fewer);
-                }
-                state.broker.handle(now, handle.id(), Command::Disconnect);
-            }
-            state.dispatch(now, dirty);
+            state.disconnect(now, handle.id(), dirty);
         });
+    }
+
+    /// The same for a connection whose ERROR is still to be written: its queues get back at once what it has not acked.
+    /// Returns false if it has messages that go back only if they are not written.
+    pub(crate) fn disconnect_before_error(&self, handle: &Arc<ConnectionHandle>) -> bool {
+        handle.flush();
+        handle.sample();
+        let disconnected = self.change(|state, now, dirty| {
+            if handle.consumes() && handle.unacknowledged() > 0 {
+                return false;
+            }
+            let Some((written, acknowledged)) = handle.last_credit() else { return false };
+            state.report(now, handle.id(), written, acknowledged);
+            state.disconnect(now, handle.id(), dirty);
+            true
+        });
+        disconnected.unwrap_or(false)
     }
 
     /// Writes to these connections and tells the broker what was written, until nothing more comes of it or the slice is

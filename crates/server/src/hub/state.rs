@@ -54,7 +54,18 @@ impl State {
         }
     }
 
-    fn report(&mut self, now: Time, id: ConnectionId, written: usize, acknowledged: usize) {
+    /// The connection is gone.
+    pub(super) fn disconnect(&mut self, now: Time, id: ConnectionId, dirty: &mut Dirty) {
+        if self.handles.remove(&id).is_some() {
+            if self.handles.len() < self.handles.capacity() / 8 {
+                self.handles.shrink_to(self.handles.len() * 2);
+            }
+            self.broker.handle(now, id, Command::Disconnect);
+        }
+        self.dispatch(now, dirty);
+    }
+
+    pub(super) fn report(&mut self, now: Time, id: ConnectionId, written: usize, acknowledged: usize) {
         // Taken and told under one lock; after Disconnect there is nobody to tell it of.
         if !self.handles.contains_key(&id) {
             return;

@@ -6,36 +6,41 @@ use tokio::task::JoinHandle;
 
 const IN_TIME: Duration = Duration::from_secs(20);
 
-struct Scene {
-    context: Arc<Context>,
+pub(super) struct Scene {
+    pub(super) context: Arc<Context>,
     next: u64,
 }
 
-struct Actor {
-    script: Scripted,
-    handle: Arc<ConnectionHandle>,
+pub(super) struct Actor {
+    pub(super) script: Scripted,
+    pub(super) handle: Arc<ConnectionHandle>,
     task: JoinHandle<()>,
 }
 
 impl Scene {
-    fn new() -> Scene {
+    pub(super) fn new() -> Scene {
         Scene { context: context(Limits::default()), next: 1 }
     }
 
     /// A connection that has sent these frames, and whose socket's writes go as given.
     async fn connects(&mut self, sent: &[&[u8]], writes: &[Result<usize, ErrorKind>]) -> Actor {
+        self.connects_with(&frames(sent), writes).await
+    }
+
+    /// The same with these bytes.
+    pub(super) async fn connects_with(&mut self, sent: &[u8], writes: &[Result<usize, ErrorKind>]) -> Actor {
         let (script, handle) = scripted(self.next);
         script.takes(writes);
         self.next += 1;
         let begun = Arc::new(());
         let task = tokio::spawn(run(self.context.clone(), handle.clone(), begun.clone()));
         let actor = Actor { script, handle, task };
-        actor.script.sends(&frames(sent));
+        actor.script.sends(sent);
         until(|| Arc::strong_count(&begun) == 1).await;
         actor
     }
 
-    async fn publishes(&mut self, channel: &[u8], bodies: &[&[u8]]) {
+    pub(super) async fn publishes(&mut self, channel: &[u8], bodies: &[&[u8]]) {
         let before = self.context.hub.totals().published;
         let mut sent: Vec<&[u8]> = vec![b"/null"];
         bodies.iter().for_each(|body| sent.extend([channel, body]));
@@ -47,12 +52,12 @@ impl Scene {
 }
 
 impl Actor {
-    async fn ended(self) {
+    pub(super) async fn ended(self) {
         tokio::time::timeout(IN_TIME, self.task).await.expect("an end").unwrap();
     }
 }
 
-async fn until(condition: impl Fn() -> bool) {
+pub(super) async fn until(condition: impl Fn() -> bool) {
     let wait = async {
         while !condition() {
             yield_now().await;

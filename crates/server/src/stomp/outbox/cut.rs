@@ -42,6 +42,17 @@ impl Outbox {
         (kept, dropped)
     }
 
+    /// The packed bytes left of a message that was begun, once nothing but an ERROR comes behind it. `None` before that, and
+    /// while a queue waits for the rest of one that is not acked to be written.
+    pub(crate) fn left_before_error(&self) -> Option<usize> {
+        match self.marks.front() {
+            _ if !self.has_failed => None,
+            None => Some(0),
+            Some(begun) if begun.tag.is_some() || begun.topic_of.is_some() => Some(begun.packed - self.credited),
+            Some(_) => None,
+        }
+    }
+
     /// Leaves out a subscription's messages of topics that were not begun. They count as written.
     pub(super) fn end(&mut self, ended: SubscriptionId) {
         for (index, entry) in self.entries.iter_mut().enumerate() {
