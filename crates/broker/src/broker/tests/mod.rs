@@ -7,6 +7,7 @@ mod dead;
 mod dead_memory;
 mod delivery_rules;
 mod departed;
+mod draining;
 mod durable;
 mod durable_ended;
 mod durable_lists;
