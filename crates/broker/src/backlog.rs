@@ -54,7 +54,7 @@ struct Open {
 }
 
 /// The place of a segment among those that are ready: by falling priority, then by the first sequence number.
-type Place = (u8, u64);
+pub(crate) type Place = (u8, u64);
 
 /// Behind all places.
 const END: Place = (u8::MAX, u64::MAX);
@@ -72,6 +72,8 @@ pub(crate) struct Backlog {
     fresh: VecDeque<Segment>,
     /// Segments that are to wait for a time, by that and the first sequence number.
     postponed: BTreeMap<(Time, u64), Segment>,
+    /// The places that these have once they are ready, and until when they wait.
+    postponed_places: BTreeMap<Place, Time>,
     /// The segments in `requeued` that expire, by when.
     expiring: BTreeSet<(Time, Place)>,
     /// Messages of the postponed segments.
@@ -157,6 +159,7 @@ impl Backlog {
         self.count_unready();
         // Messages that expire meanwhile need not wait longer.
         let until = segment.batch.expires().map_or(until, |expires| expires.min(until));
+        self.postponed_places.insert(place_of(&segment), until);
         self.postponed.insert((until, segment.first), segment);
     }
 
@@ -165,6 +168,7 @@ impl Backlog {
         let segment = self.postponed.first_entry().filter(|next| next.key().0 <= now)?.remove();
         let (rank, group) = (segment.batch.rank(), segment.group);
         self.postponed_depth -= segment.batch.len();
+        self.postponed_places.remove(&place_of(&segment));
         self.place(segment);
         self.count_unready();
         Some((rank, group))
@@ -174,8 +178,20 @@ impl Backlog {
     /// postponed.
     pub(crate) fn take_postponed(&mut self, behind: (Time, u64)) -> Option<(Time, Segment)> {
         let (&key, _) = self.postponed.range((Excluded(behind), Unbounded)).next()?;
+        self.take_postponed_of(key)
+    }
+
+    /// The same for the oldest of the lowest priority.
+    pub(crate) fn take_oldest_postponed(&mut self) -> Option<(Time, Segment)> {
+        let place = self.oldest_postponed()?;
+        let &until = self.postponed_places.get(&place)?;
+        self.take_postponed_of((until, place.1))
+    }
+
+    fn take_postponed_of(&mut self, key: (Time, u64)) -> Option<(Time, Segment)> {
         let segment = self.postponed.remove(&key)?;
         self.postponed_depth -= segment.batch.len();
+        self.postponed_places.remove(&place_of(&segment));
         if let (Some(group), Some(grouped)) = (segment.group, &mut self.grouped) {
             grouped.unreserve(group, place_of(&segment));
         }

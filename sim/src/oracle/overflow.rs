@@ -1,7 +1,7 @@
 //! Full queues: what is rejected, and what is dropped for room.
 
-use super::{Checked, Fate, LATENESS, Oracle, promise};
-use switchboard_broker::{Event, QueueOverflow, Refusal, Status, Time};
+use super::{Checked, Fate, Oracle, promise};
+use switchboard_broker::{Event, QueueOverflow, Refusal, Status};
 
 impl Oracle {
     /// The last messages of a publish were not taken.
@@ -161,36 +161,29 @@ impl Oracle {
             !is_exact || most > 0 && depth > most || bytes > bound || !self.counts_bytes(name),
             "{dropped} messages of {name} are dropped, which has {depth} of {most}, and {bytes} bytes of {bound}"
         );
-        // One that waits for its time is dropped only if there is no other.
-        let is_ready = |id: usize| {
-            let until = self.messages[id].not_before;
-            until == Time::ZERO || until.0 + LATENESS <= self.now.0
-        };
-        let is_either = |id: usize| is_ready(id) || self.messages[id].not_before > self.now;
-        let waiting = self.waiting(name);
-        let are_known = waiting.iter().all(|&id| is_either(id));
-        let mut ready: Vec<usize> = waiting.into_iter().filter(|&id| is_ready(id)).collect();
+        // Also one that waits for its time.
+        let mut waiting = self.waiting(name);
         let order =
             |id: &usize| (self.messages[*id].priority, self.messages[*id].taken, self.messages[*id].publisher, *id);
-        ready.sort_by_key(order);
+        waiting.sort_by_key(order);
         let is_surely_before = |first: usize, second: usize| {
             let (own, others) = (self.messages[first].priority, self.messages[second].priority);
             own < others || own == others && self.is_before(first, second)
         };
-        let is_certain = is_exact && are_known && ready.len() > dropped && {
-            let (gone, kept) = ready.split_at(dropped);
+        let is_certain = is_exact && waiting.len() > dropped && {
+            let (gone, kept) = waiting.split_at(dropped);
             gone.iter().all(|&gone| kept.iter().all(|&kept| is_surely_before(gone, kept)))
         };
         if is_certain {
             self.counts.certain_old += dropped as u64;
-            let gone: usize = ready[..dropped].iter().map(|&id| self.messages[id].size).sum();
-            let last = self.messages[ready[dropped - 1]].size;
+            let gone: usize = waiting[..dropped].iter().map(|&id| self.messages[id].size).sum();
+            let last = self.messages[waiting[dropped - 1]].size;
             let is_over = most > 0 && depth - dropped + 1 > most || bytes - gone + last > bound;
             promise!(
                 is_over || !self.counts_bytes(name),
                 "{dropped} messages of {name} are dropped, more than are over its bounds"
             );
-            ready[..dropped].iter().for_each(|&id| if is_durable { self.done(id) } else { self.die(id) });
+            waiting[..dropped].iter().for_each(|&id| if is_durable { self.done(id) } else { self.die(id) });
         } else {
             match Oracle::owner_of(name.as_bytes()) {
                 Some(_) => self.counts.dropped_temporary += dropped as u64,

@@ -91,6 +91,21 @@ impl Backlog {
         [placed, grouped, self.plain_rank()].into_iter().flatten().max()
     }
 
+    /// The place of the oldest messages of the lowest priority, postponed ones left out.
+    pub(crate) fn oldest_present(&self) -> Option<Place> {
+        let rank = self.last_rank()?;
+        let fresh = self.fresh.front().map(|segment| segment.first).or(self.open.as_ref().map(|open| open.first));
+        let fresh = fresh.filter(|_| rank == Batch::RANK);
+        let first = [fresh, self.next_of_rank(rank, true)].into_iter().flatten().min()?;
+        Some((rank, first))
+    }
+
+    /// The place that the oldest postponed messages of the lowest priority have once they are ready.
+    pub(crate) fn oldest_postponed(&self) -> Option<Place> {
+        let (&(rank, _), _) = self.postponed_places.last_key_value()?;
+        self.postponed_places.range((rank, 0)..).next().map(|(&place, _)| place)
+    }
+
     fn plain_rank(&self) -> Option<u8> {
         (!self.fresh.is_empty() || self.open.is_some()).then_some(Batch::RANK)
     }

@@ -224,10 +224,20 @@ impl Broker {
     /// Takes out the postponed messages behind a time and sequence number, and until when they are postponed.
     pub(super) fn pop_postponed(&mut self, slot: ChannelSlot, behind: (Time, u64)) -> Option<(Segment, Time)> {
         let (due, segment) = self.channels.edit(slot).backlog.take_postponed(behind)?;
+        Some((self.uncharge_postponed(slot, segment), due))
+    }
+
+    /// The same for the oldest of the lowest priority.
+    pub(super) fn pop_oldest_postponed(&mut self, slot: ChannelSlot) -> Option<(Segment, Time)> {
+        let (due, segment) = self.channels.edit(slot).backlog.take_oldest_postponed()?;
+        Some((self.uncharge_postponed(slot, segment), due))
+    }
+
+    fn uncharge_postponed(&mut self, slot: ChannelSlot, segment: Segment) -> Segment {
         self.waiting -= segment.batch.len();
         self.uncharge(slot, segment.charge());
         segment.group.into_iter().for_each(|group| self.file_group(slot, group));
-        Some((segment, due))
+        segment
     }
 
     /// Messages that were taken out go back to their place.

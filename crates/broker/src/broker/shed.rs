@@ -3,7 +3,7 @@
 use super::Broker;
 use super::dead::Reason;
 use crate::Time;
-use crate::backlog::Segment;
+use crate::backlog::{Place, Segment};
 use crate::name::is_durable;
 use crate::slots::ChannelSlot;
 
@@ -87,14 +87,25 @@ impl Broker {
         self.release(segment.allocation);
     }
 
-    /// The oldest messages of the lowest priority that wait in a channel, postponed ones if there are no others.
+    /// The oldest messages of the lowest priority that wait in a channel, and until when they are postponed.
     fn pop_oldest(&mut self, slot: ChannelSlot) -> Option<(Segment, Option<Time>)> {
-        if !self.channels[slot].backlog.has_present() {
-            let (segment, due) = self.pop_postponed(slot, (Time::ZERO, 0))?;
+        let backlog = &self.channels[slot].backlog;
+        let (present, postponed) = (backlog.oldest_present(), backlog.oldest_postponed());
+        let is_postponed =
+            |place: &Place| present.is_none_or(|(rank, first)| place.0 > rank || place.0 == rank && place.1 < first);
+        if postponed.is_some_and(|place| is_postponed(&place)) {
+            let (segment, due) = self.pop_oldest_postponed(slot)?;
             return Some((segment, Some(due)));
         }
-        let rank = self.channels[slot].backlog.last_rank()?;
+        let (rank, _) = present?;
         let segment = self.pop_backlog_from(slot, rank)?;
+        // Postponed ones may be older than some of what came back together.
+        let before = postponed
+            .filter(|place| place.0 == rank)
+            .map_or(u64::MAX, |(_, first)| first.saturating_sub(segment.first));
+        let count = usize::try_from(before.div_ceil(segment.step)).unwrap_or(usize::MAX).max(1);
+        let (segment, rest) = self.split(segment, count);
+        rest.into_iter().for_each(|rest| self.requeue_front(slot, rest));
         Some((segment, None))
     }
 }

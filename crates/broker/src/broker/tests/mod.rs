@@ -26,6 +26,7 @@ mod making_memory;
 mod moving;
 mod moving_counts;
 mod overflow;
+mod overflow_postponed;
 mod parting;
 mod passes;
 mod paused;
