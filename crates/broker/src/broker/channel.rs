@@ -3,7 +3,7 @@
 use super::Broker;
 use super::durable::{Feeds, Source};
 use super::groups::Groups;
-use super::making::Joins;
+use super::making::{Joins, MadeFor};
 use super::pass::Pass;
 use super::retain::Retained;
 use super::rules::InForce;
@@ -247,20 +247,24 @@ impl Broker {
     /// Makes a channel. The subscriptions whose patterns match join it, as many as this call may. The names of durable
     /// subscriptions are theirs alone: under another's name nothing would ever be fed or ended.
     pub(super) fn make_channel(&mut self, name: &Bytes) -> Result<ChannelSlot, NoChannel> {
+        self.make_channel_for(name, MadeFor::Messages)
+    }
+
+    pub(super) fn make_channel_for(&mut self, name: &Bytes, made_for: MadeFor) -> Result<ChannelSlot, NoChannel> {
         if is_durable(name) {
             return Err(NoChannel::Refused(Refusal::NoDurable));
         }
-        self.make_any_channel(name)
+        self.make_any_channel(name, made_for)
     }
 
     /// The same, which may be the queue of a durable subscription.
-    pub(super) fn make_any_channel(&mut self, name: &Bytes) -> Result<ChannelSlot, NoChannel> {
+    pub(super) fn make_any_channel(&mut self, name: &Bytes, made_for: MadeFor) -> Result<ChannelSlot, NoChannel> {
         if self.channels.len() >= self.limits.channels {
             return Err(NoChannel::Refused(Refusal::Channels { limit: self.limits.channels }));
         }
         let owner = self.owner_of(name).map_err(NoChannel::Refused)?;
         let patterns = self.patterns_of(name);
-        self.find_memory_for_channel(name, patterns.most())?;
+        self.find_memory_for_channel(name, patterns.most(), made_for)?;
         let InForce { policy, buffer_unsubscribed, bound, messages, overflow, delivery } =
             InForce::new(name, &self.rules, &self.limits);
         // A copy, so that the name does not pin the buffer that it came in.

@@ -4,6 +4,7 @@
 use super::Broker;
 use super::channel::NoChannel;
 use super::connection::Phase;
+use super::making::MadeFor;
 use crate::backlog::Segment;
 use crate::delivery::Tries;
 use crate::name::{Kind, dead_letters_of};
@@ -84,7 +85,11 @@ impl Broker {
     }
 
     pub(super) fn find_or_make(&mut self, name: &Bytes) -> Result<ChannelSlot, NoChannel> {
-        self.names.get(name).copied().map_or_else(|| self.make_channel(name), Ok)
+        self.find_or_make_for(name, MadeFor::Messages)
+    }
+
+    pub(super) fn find_or_make_for(&mut self, name: &Bytes, made_for: MadeFor) -> Result<ChannelSlot, NoChannel> {
+        self.names.get(name).copied().map_or_else(|| self.make_channel_for(name, made_for), Ok)
     }
 
     /// The attributes of dead letters: as they were, and how they became such. Nothing is left of the time that they had.

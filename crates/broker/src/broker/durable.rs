@@ -7,6 +7,7 @@
 
 use super::Broker;
 use super::channel::Channel;
+use super::making::MadeFor;
 use crate::name::{Kind, Pattern};
 use crate::slots::{ChannelSlot, ConnectionSlot};
 use crate::{AckMode, Attributes, Batch, Refusal, SubscriptionId, cost};
@@ -116,7 +117,9 @@ impl Broker {
     /// The queue of a durable subscription, with its source.
     fn find_durable(&mut self, name: &Bytes, source: Bytes) -> Result<ChannelSlot, Refusal> {
         let before = self.names.get(name).copied();
-        let queue = before.map_or_else(|| self.make_any_channel(name), Ok).map_err(|error| self.refusal_of(error))?;
+        let queue = before
+            .map_or_else(|| self.make_any_channel(name, MadeFor::Subscription), Ok)
+            .map_err(|error| self.refusal_of(error))?;
         match self.channels[queue].source.as_deref() {
             Some(before) if *before.pattern.as_bytes() != source => return Err(Refusal::OtherSource),
             Some(_) => {}

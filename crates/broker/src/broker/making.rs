@@ -29,6 +29,14 @@ const SEARCH: usize = 4096;
 /// A search of more nodes is not repeated for each publish: its channel is kept as long as unused ones are.
 const SHORT_SEARCH: usize = 64;
 
+/// What a new channel is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MadeFor {
+    Messages,
+    /// A subscription to its name, for which memory was found with it.
+    Subscription,
+}
+
 /// Subscriptions whose patterns match a name, as far as a search has come.
 #[derive(Debug)]
 pub(super) struct Matching {
@@ -104,12 +112,20 @@ impl Broker {
 
     /// Finds the memory for a new channel that so many patterns match. Where subscriptions leave less than it takes, nothing
     /// that drains could make room: then it may exceed the budget by as much as what helps to drain it, and is refused beyond.
-    pub(super) fn find_memory_for_channel(&mut self, name: &[u8], patterns: usize) -> Result<(), NoChannel> {
+    /// So may one for a subscription, which could not come otherwise, and within the share of subscriptions to names.
+    pub(super) fn find_memory_for_channel(
+        &mut self,
+        name: &[u8],
+        patterns: usize,
+        made_for: MadeFor,
+    ) -> Result<(), NoChannel> {
         let need = need_of_channel(name, patterns);
         let free = self.budget.for_messages().saturating_sub(self.lasting_charge);
-        let beyond = if need > free { self.budget.most_beyond() } else { 0 };
+        let is_subscribed = made_for == MadeFor::Subscription;
+        let beyond = if need > free || is_subscribed { self.budget.most_beyond() } else { 0 };
         // Messages of paused connections are charged already, and wait for channels themselves.
-        if self.has_room_for_channel(need, beyond) || self.over_bound == Some(Knot::Memory) {
+        let is_found = self.has_room_for_channel(need, beyond) || self.over_bound == Some(Knot::Memory);
+        if is_found || is_subscribed && self.has_share_for_name(name.len(), patterns * cost::MEMBER) {
             return Ok(());
         }
         // Subscriptions that have ended are counted until all of them is freed.

@@ -2,7 +2,7 @@
 
 use super::Broker;
 use super::connection::{Phase, Sweep};
-use super::making::BornSubscription;
+use super::making::{BornSubscription, MadeFor};
 use super::member::Subscription;
 use super::rules::first_rule;
 use crate::limits::OverflowPolicy;
@@ -41,7 +41,7 @@ impl Broker {
         }
         let mut exact = None;
         if pattern.is_literal() {
-            match self.find_or_make(pattern.as_bytes()) {
+            match self.find_or_make_for(pattern.as_bytes(), MadeFor::Subscription) {
                 Ok(channel) => exact = Some(channel),
                 Err(error) => {
                     let refusal = self.refusal_of(error);

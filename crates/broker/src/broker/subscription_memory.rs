@@ -106,4 +106,11 @@ impl Broker {
         }
         Ok(())
     }
+
+    /// Whether another subscription to a name of so many bytes, and so many bytes more, have room in the share that those to
+    /// names may take where memory is exhausted.
+    pub(super) fn has_share_for_name(&self, name: usize, more: usize) -> bool {
+        let need = cost::SUBSCRIPTION + cost::text(name) + cost::channel(name) + cost::MEMBER + more;
+        self.shared.names + need <= self.limits.memory / BEYOND_SHARE
+    }
 }

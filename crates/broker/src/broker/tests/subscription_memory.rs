@@ -1,7 +1,7 @@
 //! Memory of subscriptions: the share of those to patterns, and consumers that come where memory is short.
 
 use super::{Bench, brief, check, manual, with_memory};
-use crate::{AckMode, Command, DeliveryTag, Event, Limits, SubscriptionId, cost};
+use crate::{AckMode, Batch, Command, DeliveryTag, Event, Limits, SubscriptionId, cost};
 use bytes::Bytes;
 
 fn subscribe(bench: &mut Bench, id: u64, number: usize, pattern: impl Into<Bytes>) -> Vec<String> {
@@ -101,6 +101,54 @@ fn where_memory_is_exhausted_consumers_have_a_sixteenth_of_it_those_of_names_and
             });
             assert_eq!(came.count(), if more < 0 { fit - 1 } else { fit }, "{prefix}: {share} bytes for {each} each");
         }
+    }
+}
+
+/// Memory that is full of queues with a message each.
+fn full_of_queues() -> Bench {
+    let mut bench = with_room(1 << 20);
+    for number in 0.. {
+        let (channel, batch) = (format!("/queue/{number}").into(), Batch::one(b"x"));
+        if !bench.send(3, Command::Publish { channel, batch }).is_empty() {
+            return bench;
+        }
+    }
+    unreachable!("memory is full at some time")
+}
+
+#[test]
+fn a_subscription_to_a_new_name_comes_in_however_full_memory_is_of_queues() {
+    for name in ["/null", "/topic/new", "/queue/new"] {
+        let mut bench = full_of_queues();
+        check_none(&subscribe(&mut bench, 1, 0, name));
+        check(&bench.send(1, Command::Barrier { batch: Batch::one(b"echo") }), &["barrier 1"]);
+        assert_eq!(bench.broker.totals().memory, bench.broker.audit());
+    }
+    let (subscription, ack) = (SubscriptionId(0), AckMode::Auto);
+    let (queue, source) = ("/queue/subscription/me/a".into(), "/topic/a".into());
+    let mut bench = full_of_queues();
+    check(&bench.send(1, Command::SubscribeDurable { subscription, queue, source, ack }), &[]);
+}
+
+#[test]
+fn subscriptions_to_new_names_have_a_sixteenth_of_the_memory_beyond_it_also_where_patterns_match() {
+    for patterns in [0, 1, 5] {
+        let mut bench = full_of_queues();
+        for number in 0..patterns {
+            check_none(&subscribe(
+                &mut bench,
+                2,
+                number,
+                format!("/topic/{}", ["*", "*/*", "*/*/*", "*/>", ">"][number]),
+            ));
+        }
+        let used = bench.broker.totals().memory;
+        let came = (0..).find(|number| !subscribe(&mut bench, 1, *number, format!("/topic/new/{number}")).is_empty());
+        let limit = bench.broker.limits.memory;
+        let beyond = bench.broker.totals().memory - used;
+        assert!(came > Some(0) && beyond <= limit / 16 + limit / 16, "{came:?} take {beyond} of {limit}");
+        assert!(beyond + 4096 > limit / 16, "{came:?} take {beyond} of {limit}");
+        assert_eq!(bench.broker.totals().memory, bench.broker.audit());
     }
 }
 
