@@ -308,6 +308,11 @@ impl ConnectionHandle {
         self.wake();
     }
 
+    /// Whether the connection ends because something was refused.
+    pub(crate) fn is_refused(&self) -> bool {
+        matches!(&*self.closing.lock(), Some(CloseMode::Refused(..)))
+    }
+
     /// The first reason stays.
     pub(crate) fn close(&self, mode: CloseMode) {
         self.closing.lock().get_or_insert(mode);

@@ -113,9 +113,9 @@ impl State {
                         }
                     });
                 }
-                // Asked for by the native protocol only.
+                // Asked for by the native protocol only. What stands before it was not all carried out if something was refused.
                 Event::Barrier { connection, batch } => self.with(connection, |handle| {
-                    if handle.incoming(batch.packed().clone()) {
+                    if !handle.is_refused() && handle.incoming(batch.packed().clone()) {
                         dirty.push(handle);
                     }
                 }),

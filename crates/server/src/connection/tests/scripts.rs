@@ -156,6 +156,19 @@ async fn what_waits_for_one_that_breaks_the_protocol_is_written_before_the_end()
     actor.ended().await;
 }
 
+#[tokio::test]
+async fn behind_a_refusal_comes_no_echo() {
+    for (channels, echo) in [(0, &b"echo"[..]), (1, b"")] {
+        let mut scene = Scene { context: context(Limits { channels: 1, ..Limits::default() }), next: 1 };
+        let other = scene.connects(&[b"/topic/a"], &[]).await;
+        let subscribed: &[u8] = if channels == 0 { b"/topic/a" } else { b"/topic/b" };
+        let actor = scene.connects(&[subscribed, b"/switchboard/echo", b"echo", b""], &[Ok(99)]).await;
+        until(|| actor.script.is_shut_down()).await;
+        assert_eq!(actor.script.written(), if echo.is_empty() { Vec::new() } else { frames(&[echo]) });
+        drop(other);
+    }
+}
+
 /// Each of these is a command of its own, and a read has thousands.
 #[tokio::test]
 async fn a_read_of_many_commands_is_carried_out_wholly_and_in_order() {
