@@ -94,7 +94,7 @@ export class Queue {
                 list.replaceChildren(...answer.messages.map(waiting));
                 after = answer.next;
                 more.hidden = after === null;
-                state.textContent = answer.messages.length === 0 ? nothing() : `Those that waited at ${clock(new Date())}; they stay where they are.`;
+                state.textContent = answer.messages.length === 0 ? nothing() : `Messages that waited at ${clock(new Date())}; they stay where they are.`;
                 state.dataset.bad = "false";
             } catch (error) {
                 [state.textContent, state.dataset.bad] = [error.message, "true"];

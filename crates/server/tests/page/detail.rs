@@ -112,7 +112,7 @@ async fn the_buttons_stand_before_the_messages_and_those_that_wait_say_when_that
     let browser = open(&server, Look::LIGHT.width(1400).height(900), "?channel=/queue/orders").await;
     browser.click("#peek").await;
     browser.until("the first 20", "return document.querySelectorAll('#waiting li').length === 20").await;
-    let when = "/Those that waited at \\d\\d:\\d\\d:\\d\\d; they stay where they are\\./.test(text)";
+    let when = "/Messages that waited at \\d\\d:\\d\\d:\\d\\d; they stay where they are\\./.test(text)";
     assert_eq!(browser.run(&shows("#detail", when)).await, json!(true));
     let before = "const [watch, list] = ['#watch', '#waiting'].map((part) => document.querySelector(part).getBoundingClientRect());
         return watch.bottom <= list.top";
