@@ -85,12 +85,6 @@ struct State {
     retry_after: Option<String>,
     /// The page's address, after redirects.
     document: Option<Url>,
-    /// Its request, by the browser's name.
-    document_request: Option<String>,
-    /// Whether the browser shows it, rather than the empty page before it.
-    is_shown: bool,
-    /// Why the rest of it never comes: the browser waits for it all the same.
-    cut: Option<String>,
     /// Whether the headers of the request are sent.
     is_begun: bool,
     sessions: usize,
@@ -221,14 +215,6 @@ impl Page<'_> {
             }
             Some(reason) => return Err(words(reason).into()),
         }
-        let cut = {
-            let mut state = self.state.lock();
-            state.is_shown = true;
-            state.cut.clone()
-        };
-        if let Some(reason) = cut {
-            return Err(reason.into());
-        }
         self.evaluate(LOADED).await.map(|_| true)
     }
 
@@ -308,19 +294,7 @@ impl Page<'_> {
                 "Inspector.detached" if is_page => return "its tab was closed".to_owned().into(),
                 "Network.requestWillBeSent" if params["type"] == "Document" && params["frameId"] == self.target => {
                     let url = params["request"]["url"].as_str().and_then(|url| url.parse().ok());
-                    let mut state = self.state.lock();
-                    (state.document, state.cut) = (url, None);
-                    state.document_request = params["requestId"].as_str().map(str::to_owned);
-                }
-                "Network.loadingFailed" if is_cut(&params) => {
-                    let mut state = self.state.lock();
-                    if state.document_request.as_deref() == params["requestId"].as_str() {
-                        let reason = words(params["errorText"].as_str().unwrap_or_default());
-                        if state.is_shown {
-                            return reason.into();
-                        }
-                        state.cut = Some(reason);
-                    }
+                    self.state.lock().document = url;
                 }
                 "Network.responseReceived" if params["type"] == "Document" && params["frameId"] == self.target => {
                     let headers = &params["response"]["headers"];
@@ -385,12 +359,6 @@ impl Page<'_> {
     fn run(&self, session: &str) {
         self.connection.send(Some(session), "Runtime.runIfWaitingForDebugger", json!({}));
     }
-}
-
-/// Returns true if the server did not send all of a document.
-fn is_cut(failed: &Value) -> bool {
-    const CUT: [&str; 2] = ["net::ERR_CONTENT_LENGTH_MISMATCH", "net::ERR_INCOMPLETE_CHUNKED_ENCODING"];
-    failed["type"] == "Document" && failed["errorText"].as_str().is_some_and(|error| CUT.contains(&error))
 }
 
 /// Whether a script was cut off because the page went elsewhere.

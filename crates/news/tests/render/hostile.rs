@@ -17,15 +17,6 @@ pub(crate) fn answer(path: &str) -> Option<Reply> {
         "/with-frame" => "<iframe src=/framed></iframe>",
         "/framed" => "<p>Framed</p>",
         "/moved" => return Some(Reply::redirect("/framed")),
-        "/cut/length" => return Some(Reply::claims(1000).header("Content-Type", "text/html")),
-        "/cut/chunks" => {
-            let text = "HTTP/1.1 200 X\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n<p>ab\r\n";
-            return Some(Reply::raw(text));
-        }
-        "/cut/moved" => "<script>location.href = '/cut/length'</script>",
-        "/cut/parts" => {
-            "<p>Whole</p><img src=/cut/length><script src=/cut/chunks></script><iframe src=/cut/length></iframe>"
-        }
         "/asks" => {
             let asking = Reply::status(401).header("WWW-Authenticate", "Basic realm=\"x\"");
             return Some(asking);
@@ -83,14 +74,4 @@ pub(crate) async fn a_wrong_selector_is_named_before_the_page_is_asked_for(brows
 pub(crate) async fn a_page_that_asks_for_a_password_says_so(browser: &Browser, site: &Site) {
     let error = error(browser, Request { timeout: LIMIT, ..Request::new(site.url("/asks")) }).await;
     assert!(error.to_string().starts_with("the server asks for a name and a password"), "{error}");
-}
-
-pub(crate) async fn a_page_that_ends_too_early_is_an_error_before_its_time(browser: &Browser, site: &Site) {
-    for path in ["/cut/length", "/cut/chunks", "/cut/moved"] {
-        let request = Request { timeout: LIMIT, ..Request::new(site.url(path)) };
-        let RenderError::Failed { url, reason } = error(browser, request).await else { panic!("{path}") };
-        assert!(url == site.url(path) && reason.starts_with("the server's answer ends too early"), "{url}: {reason}");
-    }
-    let parts = Request { images: true, ..Request::new(site.url("/cut/parts")) };
-    assert!(html(browser, parts).await.contains("Whole"));
 }
