@@ -12,7 +12,6 @@ mod suggest;
 
 pub use feed::{FeedError, feed};
 pub use headline::Headline;
-pub(crate) use headline::clean;
 pub use merge::merge;
 pub use page::{ExtractError, Extraction, Step, page};
 pub use suggest::{LinkPattern, Suggestion, suggest};
