@@ -79,12 +79,6 @@ pub(crate) fn host_of<B>(request: &Request<B>) -> Result<Option<&str>, Unclear> 
     }
 }
 
-/// Returns true if a page of another site made this request. A reading request is let through, so a service whose answers
-/// cost much asks by itself.
-pub fn is_from_another_site<B>(request: &Request<B>) -> bool {
-    is_cross_site(request.headers(), host_of(request).ok().flatten())
-}
-
 /// Returns true if a page of another site made this request.
 pub(crate) fn is_cross_site(headers: &HeaderMap, host: Option<&str>) -> bool {
     if let Some(site) = text(headers, "sec-fetch-site") {

@@ -22,7 +22,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use switchboard_web::{HttpServer, Purpose, ServiceState, Services, Token, is_from_another_site};
+use switchboard_web::{HttpServer, Purpose, ServiceState, Services, Token};
 use tokio::time::sleep;
 
 /// The part that a service without Chromium lacks.
@@ -137,7 +137,8 @@ impl Shared {
 
     async fn arguments(&self, request: Request) -> Result<Arguments, SplashError> {
         // A page elsewhere could make its readers' browsers work for it.
-        if is_from_another_site(&request) {
+        let site = request.headers().get("sec-fetch-site").map(|value| value.as_bytes().to_vec());
+        if site.is_some_and(|site| site != b"same-origin" && site != b"none") {
             return Err(SplashError::foreign());
         }
         let query = request.uri().query().unwrap_or_default().to_owned();
