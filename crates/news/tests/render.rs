@@ -18,9 +18,9 @@ use giant::{
 };
 use harness::{LIMIT, Run, eventually};
 use hostile::{
-    a_lone_surrogate_of_a_page_is_the_replacement_character, a_page_that_asks_for_a_password_says_so,
-    a_page_that_navigates_again_and_again_is_rendered_or_late, a_page_without_its_element_is_empty,
-    a_wrong_selector_is_named_before_the_page_is_asked_for,
+    a_document_that_is_cut_off_says_so_at_once, a_lone_surrogate_of_a_page_is_the_replacement_character,
+    a_page_that_asks_for_a_password_says_so, a_page_that_navigates_again_and_again_is_rendered_or_late,
+    a_page_without_its_element_is_empty, a_wrong_selector_is_named_before_the_page_is_asked_for,
 };
 use isolation::{
     a_page_is_the_only_one_that_has_a_process, every_page_is_rendered_in_the_sandbox,
@@ -298,6 +298,7 @@ async fn all() -> ExitCode {
         a_page_without_its_element_is_empty
         a_page_that_navigates_again_and_again_is_rendered_or_late
         a_wrong_selector_is_named_before_the_page_is_asked_for
+        a_document_that_is_cut_off_says_so_at_once
         a_page_that_asks_for_a_password_says_so
         a_page_of_wide_characters_is_whole_at_the_limit
         a_giant_page_suffers_alone_and_its_error_names_it_and_the_limit

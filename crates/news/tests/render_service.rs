@@ -87,9 +87,11 @@ async fn errors_are_splashs(service: &Served, site: &Site) {
     let answer = service.ask(Method::POST, "/render.html", &form, "url=x").await;
     assert_eq!(answer.status.as_u16(), 415);
     assert_eq!(service.ask(Method::POST, "/render.html", &JSON, "{").await.status.as_u16(), 400);
-    let foreign = [(HeaderName::from_static("sec-fetch-site"), "cross-site")];
     let path = format!("/render.html?url={}", url("/"));
-    assert_eq!(service.ask(Method::GET, &path, &foreign, "").await.status.as_u16(), 403);
+    for (name, value) in [("sec-fetch-site", "cross-site"), ("origin", "http://evil.example"), ("origin", "null")] {
+        let foreign = [(HeaderName::from_static(name), value)];
+        assert_eq!(service.ask(Method::GET, &path, &foreign, "").await.status.as_u16(), 403, "{name}: {value}");
+    }
 }
 
 async fn ping_tells_and_gc_replaces_chromium(service: &Served, site: &Site) {

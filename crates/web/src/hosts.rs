@@ -91,6 +91,12 @@ pub(crate) fn is_cross_site(headers: &HeaderMap, host: Option<&str>) -> bool {
             .is_none_or(|(_, origin)| host.is_none_or(|host| !origin.eq_ignore_ascii_case(host)))
 }
 
+/// Returns true if a page of another site made this request, by `Sec-Fetch-Site` or else `Origin`: for a GET that has an
+/// effect, since every other method is refused before.
+pub fn is_foreign<B>(request: &Request<B>) -> bool {
+    host_of(request).is_ok_and(|host| is_cross_site(request.headers(), host))
+}
+
 /// Returns true if a page of one of these sites made this request.
 pub(crate) fn is_of(headers: &HeaderMap, origins: &[String]) -> bool {
     if origins.is_empty() {

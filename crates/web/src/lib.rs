@@ -45,7 +45,7 @@ mod services;
 pub use addresses::{reachable, url};
 pub use answering::{Immediate, Later};
 pub use bind::BindError;
-pub use hosts::Hosts;
+pub use hosts::{Hosts, is_foreign};
 pub use limits::{LimitError, Limits};
 pub use line_quota::{LINES, LineQuota};
 pub use listeners::{FIRST_RETRY, LAST_RETRY, Listeners, Missing, Purpose};

@@ -2,6 +2,7 @@
 
 use super::Headline;
 use super::json_feed;
+use super::lenient::{reason, repaired};
 use super::page::{Extraction, MAX_TIME, Step, limited};
 use super::parse::parse;
 use crate::site::Rule;
@@ -63,7 +64,9 @@ pub(super) fn entries(text: &str, base: &Url) -> Result<Vec<Option<Entry>>, Feed
 /// The entries of an RSS or Atom feed; one without a title or a link is `None`.
 fn xml(text: &str, base: &Url) -> Result<Vec<Option<Entry>>, FeedError> {
     let parser = feed_rs::parser::Builder::new().base_uri(Some(base.as_str())).build();
-    let feed = parser.parse(text.as_bytes()).map_err(|error| FeedError(error.to_string()))?;
+    let text = repaired(text);
+    let failed = |error: feed_rs::parser::ParseFeedError| FeedError(reason(&text).unwrap_or_else(|| error.to_string()));
+    let feed = parser.parse(text.as_bytes()).map_err(failed)?;
     let made = feed.entries.into_iter().map(|entry| {
         let is_page = |link: &&feed_rs::model::Link| link.rel.as_deref().is_none_or(|rel| rel == "alternate");
         let link = entry.links.iter().find(is_page).or(entry.links.first()).map(|link| link.href.clone());

@@ -5,6 +5,7 @@ mod feed;
 mod filter;
 mod headline;
 mod json_feed;
+mod lenient;
 mod merge;
 mod page;
 mod parse;

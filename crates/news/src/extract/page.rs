@@ -155,7 +155,9 @@ fn document_base(html: &Html, url: &Url) -> Url {
     let mut elements = html.root_element().descendent_elements();
     let base = elements.find(|element| element.value().name() == "base" && element.attr("href").is_some());
     let href = base.and_then(|element| element.attr("href"));
-    href.and_then(|href| url.join(href).ok()).unwrap_or_else(|| url.clone())
+    // Scripts and data are no base, by the standard of HTML; no other scheme leads to a page.
+    let base = href.and_then(|href| url.join(href).ok()).filter(|base| matches!(base.scheme(), "http" | "https"));
+    base.unwrap_or_else(|| url.clone())
 }
 
 /// The text without scripts and styles, which may stand within a headline.

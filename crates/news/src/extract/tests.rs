@@ -218,3 +218,25 @@ fn the_suggestion_for_a_feed_is_the_feed() {
     }
     assert_eq!(suggest("{}", &base()), Ok(Suggestion::default()));
 }
+
+#[test]
+fn a_feed_with_the_faults_that_every_reader_forgives_is_read() {
+    let base: Url = "http://a.example/".parse().expect("a URL");
+    for tag in ["<rss>", "<rss version=\"3.7\">", "<rss version='2.0'>"] {
+        let text =
+            format!("{tag}<channel><item><title>AT&T wins</title><link>/1?a=1&b=2</link></item></channel></rss>");
+        let found = feed(&text, &base, &rule("")).unwrap_or_else(|error| panic!("{tag}: {error}"));
+        let [headline] = &found.headlines[..] else { panic!("{tag}: {found:?}") };
+        assert_eq!((headline.title.as_str(), headline.url.as_str()), ("AT&T wins", "http://a.example/1?a=1&b=2"));
+    }
+}
+
+#[test]
+fn a_base_of_scripts_or_data_is_ignored() {
+    let base: Url = "http://a.example/b/".parse().expect("a URL");
+    for href in ["javascript:alert(1)", "data:text/plain,x", "/b/"] {
+        let text = format!("<base href='{href}'><a href=c>A headline of a page</a>");
+        let found = page(&text, &base, &rule("item = \"a\"")).expect("read");
+        assert_eq!(found.headlines[0].url.as_str(), "http://a.example/b/c", "{href}");
+    }
+}

@@ -20,6 +20,12 @@ fn find(body: &[u8], content_type: Option<&str>) -> &'static Encoding {
     if let Some((encoding, _)) = Encoding::for_bom(body) {
         return encoding;
     }
+    // The first element of an XML in UTF-16 without a mark.
+    match body {
+        [b'<', 0, 1..=255, 0, ..] => return UTF_16LE,
+        [0, b'<', 0, 1..=255, ..] => return UTF_16BE,
+        _ => {}
+    }
     let start = &body[..body.len().min(PRESCAN)];
     let declared = content_type.and_then(from_content_type).or_else(|| from_meta(start)).or_else(|| from_xml(start));
     declared.unwrap_or_else(|| guess(body))
@@ -146,6 +152,16 @@ mod tests {
     #[test]
     fn a_page_that_calls_itself_utf_16_in_ascii_is_utf_8() {
         assert!(decode(b"<meta charset=utf-16>\xC3\xA9", None).ends_with('é'));
+    }
+
+    #[test]
+    fn utf_16_without_a_mark_is_known_by_its_first_element() {
+        let text = "<?xml version='1.0' encoding='UTF-16'?><a>é</a>";
+        let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+        for content_type in [None, Some("text/xml; charset=utf-16")] {
+            assert_eq!((decode(&little, content_type), decode(&big, content_type)), (text.to_owned(), text.to_owned()));
+        }
     }
 
     #[test]

@@ -65,12 +65,10 @@ pub(super) fn words(error: &str) -> String {
             "the server asks for a name and a password (status 401 or 407)"
         }
         "ERR_INVALID_REDIRECT" | "ERR_UNSAFE_REDIRECT" => "it redirects to what is not an http:// or https:// address",
-        "ERR_INVALID_HTTP_RESPONSE" | "ERR_INVALID_CHUNKED_ENCODING" | "ERR_INCOMPLETE_CHUNKED_ENCODING" => {
-            "the server's answer is no HTTP"
-        }
+        "ERR_INVALID_HTTP_RESPONSE" | "ERR_INVALID_CHUNKED_ENCODING" => "the server's answer is no HTTP",
         "ERR_RESPONSE_HEADERS_TOO_BIG" => "the headers of the server's answer are too long",
         "ERR_CONTENT_DECODING_FAILED" => "the body of the server's answer cannot be decompressed",
-        "ERR_CONTENT_LENGTH_MISMATCH" => "the server's answer ends too early",
+        "ERR_CONTENT_LENGTH_MISMATCH" | "ERR_INCOMPLETE_CHUNKED_ENCODING" => "the server's answer ends too early",
         name if name.starts_with("ERR_RESPONSE_HEADERS_MULTIPLE") => "the server's answer has a header twice",
         name if name.starts_with("ERR_HTTP2") => "the server breaks the rules of HTTP/2",
         name if name.starts_with("ERR_CERT") => "the server's certificate is not trusted",

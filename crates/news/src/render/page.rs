@@ -22,6 +22,13 @@ const MAX_HTML: usize = 16 << 20;
 const MAX_SESSIONS: usize = 200;
 /// Events that the browser waits for an answer to.
 const ANSWERED: [&str; 3] = ["Page.javascriptDialogOpening", "Fetch.requestPaused", "Target.attachedToTarget"];
+/// Errors of an answer that has begun.
+const CUT: [&str; 4] = [
+    "net::ERR_CONTENT_LENGTH_MISMATCH",
+    "net::ERR_INCOMPLETE_CHUNKED_ENCODING",
+    "net::ERR_CONNECTION_CLOSED",
+    "net::ERR_CONNECTION_RESET",
+];
 /// Types of resources that are not loaded without [`Request::images`].
 const PICTURES: [&str; 3] = ["Image", "Font", "Media"];
 const SERIALIZE: &str = include_str!("serialize.js");
@@ -83,6 +90,8 @@ struct State {
     /// Of the newest document of the page itself.
     status: Option<u16>,
     retry_after: Option<String>,
+    /// The request that it answers.
+    answered: Option<String>,
     /// The page's address, after redirects.
     document: Option<Url>,
     /// Whether the headers of the request are sent.
@@ -294,7 +303,8 @@ impl Page<'_> {
                 "Inspector.detached" if is_page => return "its tab was closed".to_owned().into(),
                 "Network.requestWillBeSent" if params["type"] == "Document" && params["frameId"] == self.target => {
                     let url = params["request"]["url"].as_str().and_then(|url| url.parse().ok());
-                    self.state.lock().document = url;
+                    let mut state = self.state.lock();
+                    (state.document, state.answered) = (url, None);
                 }
                 "Network.responseReceived" if params["type"] == "Document" && params["frameId"] == self.target => {
                     let headers = &params["response"]["headers"];
@@ -304,8 +314,18 @@ impl Page<'_> {
                     }
                     let status = params["response"]["status"].as_u64();
                     let mut state = self.state.lock();
+                    state.answered = params["requestId"].as_str().map(str::to_owned);
                     state.status = status.and_then(|status| status.try_into().ok());
                     state.retry_after = header(headers, "Retry-After");
+                }
+                // The browser would wait for the rest of its document for ever.
+                "Network.loadingFailed" if is_page && params["canceled"] != true => {
+                    let error = params["errorText"].as_str().unwrap_or_default();
+                    let failed = params["requestId"].as_str();
+                    let is_cut = CUT.contains(&error) && self.state.lock().answered.as_deref() == failed;
+                    if is_cut && failed.is_some() {
+                        return format!("the answer is not whole: {}", words(error)).into();
+                    }
                 }
                 _ => {}
             }

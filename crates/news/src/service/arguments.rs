@@ -87,6 +87,10 @@ impl Arguments {
         }
         let most = max_timeout.as_secs_f64();
         let timeout = self.number("timeout", 0.0, most)?.map(Duration::from_secs_f64);
+        if timeout.is_some_and(|timeout| timeout.is_zero()) {
+            let range = format!("timeout is above 0, and at most {most}");
+            return Err(bad("timeout", &format!("Argument is out of the allowed range: {range}")));
+        }
         let timeout = timeout.unwrap_or(TIMEOUT.min(max_timeout));
         let wait = self.number("wait", 0.0, timeout.as_secs_f64())?.map(Duration::from_secs_f64);
         let resource = self.number("resource_timeout", 0.0, MAX_RESOURCE)?.filter(|seconds| *seconds > 0.0);
@@ -255,7 +259,7 @@ mod tests {
     fn each_argument_is_taken_within_its_bounds_alone() {
         for good in [
             "timeout=90",
-            "timeout=0",
+            "timeout=0.001",
             "timeout=0.5",
             "wait=30",
             "timeout=5&wait=5",
@@ -278,6 +282,7 @@ mod tests {
         for bad in [
             "timeout=91",
             "timeout=90.1",
+            "timeout=0",
             "timeout=-1",
             "timeout=nan",
             "timeout=inf",

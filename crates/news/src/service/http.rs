@@ -158,10 +158,10 @@ const MAX_NAMED: usize = 100;
 /// Adds the feeds of a list to the sites file.
 async fn opml_in(Shared(state): Shared<Arc<State>>, request: Request) -> Result<Response, Refused> {
     let refused = |status, text: String| (status, format!("{text}\n"));
+    let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).map(str::to_owned);
     let body = axum::body::to_bytes(request.into_body(), usize::MAX).await;
     let body = body.map_err(|error| refused(StatusCode::BAD_REQUEST, error.to_string()))?;
-    let list = String::from_utf8(body.into())
-        .map_err(|_| refused(StatusCode::BAD_REQUEST, "the list is not UTF-8".to_owned()))?;
+    let list = crate::fetch::decode(&body, kind.as_deref());
     let file = state.file.lock().await;
     let Some(path) = file.clone() else {
         let text = "the example sites cannot be changed; start with a sites file (--sites FILE)".to_owned();

@@ -137,8 +137,7 @@ impl Shared {
 
     async fn arguments(&self, request: Request) -> Result<Arguments, SplashError> {
         // A page elsewhere could make its readers' browsers work for it.
-        let site = request.headers().get("sec-fetch-site").map(|value| value.as_bytes().to_vec());
-        if site.is_some_and(|site| site != b"same-origin" && site != b"none") {
+        if switchboard_web::is_foreign(&request) {
             return Err(SplashError::foreign());
         }
         let query = request.uri().query().unwrap_or_default().to_owned();

@@ -181,3 +181,15 @@ fn the_example_sites_are_valid() {
     assert_eq!(sites.len(), 2);
     assert!(sites.iter().all(|site| site.feed.is_some()));
 }
+
+#[test]
+fn each_selector_that_is_none_is_refused_in_words_of_our_own() {
+    for text in ["", " ", "a >", "a,", ">", "a:nonsense(", "[", "a[", "::", ":is()", "*|*|a", "a!"] {
+        let Err(error) = Pattern::new(text) else { continue };
+        assert!(
+            error.starts_with(&format!("{text:?} is not a CSS selector: ")) && !error.contains("report"),
+            "{error}"
+        );
+    }
+    assert_eq!(Pattern::new("").expect_err("none"), "\"\" is not a CSS selector: it is empty");
+}

@@ -8,6 +8,7 @@ pub use file::{MAX_SITES, parse, parse_each};
 pub use problem::Problem;
 
 use scraper::Selector;
+use scraper::error::SelectorErrorKind;
 use std::time::Duration;
 use url::Url;
 
@@ -158,8 +159,15 @@ impl Pattern {
     ///
     /// It is none, in words.
     pub fn new(text: &str) -> Result<Pattern, String> {
+        if text.trim().is_empty() {
+            return Err(format!("{text:?} is not a CSS selector: it is empty"));
+        }
         match Selector::parse(text) {
             Ok(selector) => Ok(Pattern { text: text.to_owned(), selector }),
+            // The library has no words for these.
+            Err(SelectorErrorKind::UnexpectedSelectorParseError(_)) => {
+                Err(format!("{text:?} is not a CSS selector: it ends too early, or holds what no selector has"))
+            }
             Err(error) => Err(format!("{text:?} is not a CSS selector: {error}")),
         }
     }

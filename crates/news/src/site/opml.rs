@@ -5,6 +5,7 @@ use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 use std::collections::HashSet;
 use std::fmt::{self, Write};
+use switchboard_driver::text::steers;
 
 /// Elements of a list.
 const MAX_ELEMENTS: usize = 20_000;
@@ -76,10 +77,18 @@ pub(crate) fn import(opml: &str, sites: &[Listed]) -> Result<Import, OpmlError> 
     let mut made = Import::default();
     let mut reader = Reader::from_str(opml.trim_start_matches('\u{FEFF}'));
     let syntax = |error: &dyn fmt::Display| OpmlError::Syntax(error.to_string());
-    let mut is_opml = false;
+    let (mut is_opml, mut open) = (false, 0_usize);
     for _ in 0..MAX_ELEMENTS {
-        let element = match reader.read_event().map_err(|error| syntax(&error))? {
+        let event = reader.read_event().map_err(|error| syntax(&error))?;
+        match &event {
+            Event::Start(_) => open += 1,
+            Event::End(_) => open = open.saturating_sub(1),
+            _ => {}
+        }
+        let element = match event {
             Event::Start(element) | Event::Empty(element) => element,
+            // A part of a list would look like the whole.
+            Event::Eof if is_opml && open > 0 => return Err(syntax(&"it is cut off: an element has no end")),
             Event::Eof if !is_opml => return Err(syntax(&"there is no opml element")),
             Event::Eof if made.added == 0 => {
                 return Err(OpmlError::Nothing { present: made.present, dropped: made.dropped });
@@ -152,13 +161,13 @@ fn web(text: &str) -> Result<String, &'static str> {
 
 /// The beginning of a text, in one line.
 fn cut(text: &str, limit: usize) -> String {
-    let clean: String = text.trim().chars().filter(|letter| !letter.is_control()).collect();
+    let clean: String = text.trim().chars().filter(|letter| !steers(*letter)).collect();
     clean[..clean.floor_char_boundary(limit)].to_owned()
 }
 
 /// A name that no other site has.
 fn unused(title: &str, names: &mut HashSet<String>) -> String {
-    let clean: String = title.trim().chars().filter(|letter| !letter.is_control()).collect();
+    let clean: String = title.trim().chars().filter(|letter| !steers(*letter)).collect();
     let clean = if clean.trim().is_empty() { "feed".to_owned() } else { clean };
     for number in 1.. {
         let end = if number == 1 { String::new() } else { format!(" ({number})") };
@@ -264,5 +273,15 @@ mod tests {
         let (one, two) = (unused(&long, &mut names), unused(&long, &mut names));
         assert!(one.len() <= MAX_NAME && two.len() <= MAX_NAME && two.ends_with(" (2)") && one != two);
         assert_eq!(unused("\u{7}", &mut names), "feed");
+        assert_eq!(unused("a\u{202E}b\u{200B}", &mut names), "ab");
+    }
+
+    #[test]
+    fn a_list_that_is_cut_off_anywhere_is_refused() {
+        for end in 0..LIST.len() {
+            if LIST.is_char_boundary(end) {
+                assert!(matches!(import(&LIST[..end], &[]), Err(OpmlError::Syntax(_))), "{}", &LIST[..end]);
+            }
+        }
     }
 }

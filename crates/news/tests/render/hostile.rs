@@ -17,6 +17,11 @@ pub(crate) fn answer(path: &str) -> Option<Reply> {
         "/with-frame" => "<iframe src=/framed></iframe>",
         "/framed" => "<p>Framed</p>",
         "/moved" => return Some(Reply::redirect("/framed")),
+        "/cut/length" => return Some(Reply::claims(1000).header("Content-Type", "text/html")),
+        "/cut/chunk" => {
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n";
+            return Some(Reply::raw(&format!("{head}9\r\n<p>Begins\r\n")));
+        }
         "/asks" => {
             let asking = Reply::status(401).header("WWW-Authenticate", "Basic realm=\"x\"");
             return Some(asking);
@@ -74,4 +79,12 @@ pub(crate) async fn a_wrong_selector_is_named_before_the_page_is_asked_for(brows
 pub(crate) async fn a_page_that_asks_for_a_password_says_so(browser: &Browser, site: &Site) {
     let error = error(browser, Request { timeout: LIMIT, ..Request::new(site.url("/asks")) }).await;
     assert!(error.to_string().starts_with("the server asks for a name and a password"), "{error}");
+}
+
+pub(crate) async fn a_document_that_is_cut_off_says_so_at_once(browser: &Browser, site: &Site) {
+    for path in ["/cut/length", "/cut/chunk"] {
+        let request = Request { timeout: LIMIT, ..Request::new(site.url(path)) };
+        let error = browser.render(&request).await.expect_err("cut off").to_string();
+        assert!(error.starts_with("the answer is not whole: ") && error.contains(path), "{error}");
+    }
 }
