@@ -198,12 +198,12 @@ impl Hub {
         handle.sample();
         self.change(|state, now, dirty| {
             state.credit(now, handle);
-            state.slow_is_gone(now, handle.id());
             if state.handles.remove(&handle.id()).is_some() {
                 if state.handles.len() < state.handles.capacity() / 8 {
                     let fewer = state.handles.len() * 2;
                     state.handles.shrink_to(fewer);
                 }
+                state.slow_is_gone(now, handle.id());
                 state.broker.handle(now, handle.id(), Command::Disconnect);
             }
             state.dispatch(now, dirty);

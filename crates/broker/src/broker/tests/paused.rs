@@ -102,6 +102,9 @@ fn a_publisher_that_has_said_that_it_sends_nothing_more_counts_as_gone_while_it_
     bench.publish(1, "/queue/a", &["0", "1", "2"]);
     bench.send(1, Command::Finish);
     assert_eq!((paused(&bench, "/queue/a"), bench.broker.totals().gone), ((0, 0, 0), 1));
+    let reason = |bench: &Bench| bench.broker.queue(bench.now, b"/queue/a").expect("a queue").pause_reason;
+    let why = PauseReason::QueueFull { channel: "/queue/a".into(), bound: 10 };
+    assert_eq!(reason(&bench), Some(why), "the queue is full, whoever has filled it");
     let status = bench.broker.status(bench.now, &StatusQuery::top(100));
     let mut rows = status.connections.iter();
     assert!(
@@ -110,6 +113,7 @@ fn a_publisher_that_has_said_that_it_sends_nothing_more_counts_as_gone_while_it_
     );
     bench.subscribe(3, "/queue/a");
     assert_eq!((paused(&bench, "/queue/a"), bench.broker.totals().gone), ((0, 0, 0), 0));
+    assert_eq!(reason(&bench), None);
 }
 
 #[test]
