@@ -3,6 +3,10 @@
 #     -p 127.0.0.1:25000:25000 -p 127.0.0.1:61613:61613 -p 127.0.0.1:25080:25080 \
 #     -p 127.0.0.1:5555:5555 -p 127.0.0.1:8088:8088 switchboard
 
+# Every page asks for the access token, since the services listen on all addresses of the container. It is made at the first start:
+# docker cp switchboard:/var/lib/switchboard/token - | tar -xO
+# Or choose one, of at least 16 characters, by `--env SWITCHBOARD_TOKEN=TOKEN`.
+
 FROM rust:1.95-bookworm AS build
 WORKDIR /source
 COPY Cargo.toml Cargo.lock LICENSE-MIT LICENSE-APACHE ./

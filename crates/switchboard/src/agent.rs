@@ -68,7 +68,7 @@ pub(crate) struct Agent {
     /// Number of reports that are kept while the collector is away, one a second; from 1 to 1000000.
     #[arg(long, allow_hyphen_values = true, value_name = "N", value_parser = backlog, default_value_t = Options::default().backlog)]
     backlog: usize,
-    /// Time limit for the delivery of the last reports at the end. If it passes, up to as long again to find out why.
+    /// Time to deliver the last reports at the end; if it passes, the agent takes as long again to find out why.
     #[arg(long, allow_hyphen_values = true, value_name = "DURATION", value_parser = crate::cli::duration, default_value = "1")]
     linger: Duration,
     /// Print {"code", "collector", "delivered", "lost", "problem"} to the standard error at the end: the standard output is the

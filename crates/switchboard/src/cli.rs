@@ -78,13 +78,13 @@ pub(crate) enum Command {
     /// overflow). With switchboard:// in --server the broker cannot tell that.
     #[command(after_help = send::EXAMPLES)]
     Send(Send),
-    /// Show who is connected and what waits where.
+    /// Show connections, channels, and what is paused.
     #[command(after_help = status::EXAMPLES)]
     Status(Status),
     /// Measure a running broker: deliveries per second, or with --rate the latency.
     ///
     /// Every message is numbered, so that what is lost, duplicated or out of order is found. What was
-    /// measured on a machine that does other things, too, says little.
+    /// measured on a busy machine means little.
     ///
     /// With --queue it first empties the queues that an earlier bench has left because it was killed, if the broker's HTTP answers at
     /// its default port.
@@ -101,7 +101,9 @@ pub(crate) enum Command {
     /// Show the queues; look at the messages of one, throw them away, move them, or pause it.
     #[command(after_help = queues::EXAMPLES)]
     Queues(Queues),
-    /// Close a connection. Most clients connect again at once: to keep one away, stop its program or block its address.
+    /// Close a connection (most clients connect again at once).
+    ///
+    /// To keep a client away, stop its program or block its address.
     #[command(after_help = admin::KICK_EXAMPLES)]
     Kick(Kick),
     /// Check that a server is alive, for scripts and containers: exit code 0 if it is, else 1.

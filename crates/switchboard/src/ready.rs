@@ -8,10 +8,10 @@ pub(crate) use file::Ready;
 use crate::names::percent;
 use crate::news::Page;
 use crate::output;
+use crate::table::wrap;
 use lacks::Lacks;
 use serde_json::json;
 use std::fmt::Write;
-use std::io::IsTerminal;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use switchboard_monitor::Monitor;
@@ -19,6 +19,9 @@ use switchboard_news::service::RenderService;
 use switchboard_rows::http::RowsService;
 use switchboard_server::Server;
 use switchboard_web::{LateAddress, Services, Token, reachable};
+
+/// Columns of a terminal, which sentences of the banner keep to.
+const COLUMNS: usize = 80;
 
 /// Addresses of the services that run, and why the others do not.
 #[derive(Default)]
@@ -145,7 +148,8 @@ impl Addresses {
         format!("running: {}{}{}", running.join(", "), down.collect::<String>(), self.lacks.summary())
     }
 
-    fn banner(&self) -> String {
+    /// On a terminal it has the access token in the addresses of pages that ask for it.
+    fn banner(&self, is_terminal: bool) -> String {
         let mut text = format!("Switchboard {}\n", env!("CARGO_PKG_VERSION"));
         let mut line = |what: &str, value: &str| text.push_str(&format!("  {what:<24} {value}\n"));
         for address in shown(&self.native) {
@@ -155,10 +159,10 @@ impl Addresses {
             line("broker, STOMP", &address.to_string());
         }
         for address in shown(&self.http) {
-            line("broker, page and API", &format!("http://{address}/"));
+            line("broker, page and API", &format!("http://{address}/{}", self.login(&address, is_terminal)));
         }
         for address in shown(&self.monitor) {
-            line("monitor, page", &format!("http://{address}/{}", self.login(&address)));
+            line("monitor, page", &format!("http://{address}/{}", self.login(&address, is_terminal)));
         }
         if let Some(endpoint) = &self.collect {
             for endpoint in endpoints(endpoint) {
@@ -166,10 +170,10 @@ impl Addresses {
             }
         }
         for address in shown(&self.rows) {
-            line("rows, page and API", &format!("http://{address}/{}", self.login(&address)));
+            line("rows, page and API", &format!("http://{address}/{}", self.login(&address, is_terminal)));
         }
         for address in shown(&self.news) {
-            line("news, page", &format!("http://{address}/{}", self.login(&address)));
+            line("news, page", &format!("http://{address}/{}", self.login(&address, is_terminal)));
         }
         for (at, part) in self.news_asks.iter().flat_map(|hosts| hosts.lines()).enumerate() {
             line(if at == 0 { "news, asks" } else { "" }, part);
@@ -193,9 +197,8 @@ impl Addresses {
 
     /// Returns the query that logs a browser in at a page. A log keeps what is printed to it: the token is shown to
     /// a person only.
-    fn login(&self, address: &SocketAddr) -> String {
-        let terminal = std::io::stdout().is_terminal();
-        let token = self.token.as_ref().filter(|token| terminal && (is_open(address) || token.file().is_none()));
+    fn login(&self, address: &SocketAddr, is_terminal: bool) -> String {
+        let token = self.token.as_ref().filter(|token| is_terminal && (is_open(address) || token.file().is_none()));
         token.map_or_else(String::new, |token| format!("?token={}", percent(token.as_str())))
     }
 
@@ -208,22 +211,20 @@ impl Addresses {
             list(&[&self.native[..], &self.stomp].concat()),
             list(&[&self.http[..], &self.monitor, &self.rows, &self.news, &self.render].concat()),
         );
-        let mut text = String::new();
-        if !native.is_empty() {
-            let _ = write!(
-                text,
-                "  WARNING: {native} can be reached from other machines,\n  and neither the native protocol nor STOMP has \
-                 authentication yet: whoever\n  reaches it can publish, subscribe and take from queues.\n",
-            );
-        }
-        if !http.is_empty() {
-            let _ = write!(
-                text,
-                "  WARNING: {http} can be reached from other machines\n  without TLS: the access token and all data can be read on \
-                 the way. Put a proxy\n  with TLS in front, or use a private network.\n",
-            );
-        }
-        text
+        let native = (!native.is_empty()).then(|| {
+            format!(
+                "WARNING: {native} can be reached from other machines, and neither the native protocol nor STOMP has \
+                 authentication yet: whoever reaches it can publish, subscribe and take from queues."
+            )
+        });
+        let http = (!http.is_empty()).then(|| {
+            format!(
+                "WARNING: {http} can be reached from other machines without TLS: the access token and all data can be read \
+                 on the way. Put a proxy with TLS in front, or use a private network."
+            )
+        });
+        let warnings = native.iter().chain(&http).flat_map(|warning| wrap(warning, Some(COLUMNS)));
+        warnings.map(|line| line + "\n").collect()
     }
 
     fn json(&self) -> serde_json::Value {
@@ -301,7 +302,7 @@ mod tests {
             );
         }
         assert_eq!(json["collect"], "tcp://127.0.0.1:3");
-        for text in [json.to_string(), addresses.banner()] {
+        for text in [json.to_string(), addresses.banner(false)] {
             assert!(!text.contains("0.0.0.0"), "{text}");
         }
     }
@@ -310,19 +311,33 @@ mod tests {
     fn no_line_of_the_banner_is_wider_than_a_terminal() {
         let listeners = || vec!["0.0.0.0:25000".parse().expect("one")];
         let addresses = Addresses {
-            native: vec!["192.0.2.100:25000".parse().expect("one")],
-            http: vec!["192.0.2.100:25080".parse().expect("one")],
+            native: (0..5).map(|at| format!("192.0.2.10{at}:25000").parse().expect("one")).collect(),
+            http: (0..9).map(|at| format!("192.0.2.10{at}:25080").parse().expect("one")).collect(),
             news: listeners(),
             news_asks: Some("a.example,\nwhich are examples: --set news.sites=FILE for others,\nand none".to_owned()),
             data: Some("/var/lib/somebody/.local/state/switchboard".into()),
             ..Addresses::default()
         };
-        let banner = addresses.banner();
+        let banner = addresses.banner(false);
         for line in banner.lines() {
             assert!(line.chars().count() <= 80, "{line}");
         }
         let asks: Vec<&str> = banner.lines().skip_while(|line| !line.contains("news, asks")).take(3).collect();
         assert!(asks[1].starts_with(&" ".repeat(27)) && asks[2].ends_with(" and none"), "{banner}");
+    }
+
+    #[test]
+    fn on_a_terminal_every_page_beyond_loopback_is_shown_with_the_token_and_elsewhere_none_is() {
+        let open = || vec!["192.0.2.1:1".parse().expect("one")];
+        let token = Some(Token::new("0123456789+bcdef").expect("a token"));
+        let addresses =
+            Addresses { http: open(), monitor: open(), rows: open(), news: open(), token, ..Addresses::default() };
+        let shown = addresses.banner(true);
+        for page in ["broker, page and API", "monitor, page", "rows, page and API", "news, page"] {
+            let line = shown.lines().find(|line| line.trim_start().starts_with(page)).expect(page);
+            assert!(line.ends_with(" http://192.0.2.1:1/?token=0123456789%2Bbcdef"), "{line}");
+        }
+        assert!(!addresses.banner(false).contains("0123456789"));
     }
 
     #[test]

@@ -105,11 +105,7 @@ pub(crate) async fn run(args: &Send) -> Result<ExitCode> {
         stop.unless_again(narrator).await?;
     }
     if signal.is_some() {
-        let rest = match unconfirmed {
-            0 => String::new(),
-            _ => format!("; {} the broker has not confirmed, and may be lost", plural(unconfirmed, "more message")),
-        };
-        note(format_args!("Interrupted: {} sent{rest}.", plural(taken, "message")));
+        note(format_args!("{}", interrupted(taken, unconfirmed)));
     }
     if args.json {
         let mut answer = json!({ "channel": args.channel.to_string(), "sent": taken });
@@ -119,6 +115,16 @@ pub(crate) async fn run(args: &Send) -> Result<ExitCode> {
         output::write(format!("{answer}\n").as_bytes())?;
     }
     Ok(exit_code(signal))
+}
+
+/// The fate of the messages at a signal.
+fn interrupted(taken: u64, unconfirmed: u64) -> String {
+    if unconfirmed == 0 {
+        return format!("Interrupted: {} sent.", plural(taken, "message"));
+    }
+    let (all, verb) = (plural(taken + unconfirmed, "message"), if taken == 1 { "is" } else { "are" });
+    let others = if unconfirmed == 1 { "other" } else { "others" };
+    format!("Interrupted: {taken} of {all} {verb} confirmed; the broker may have taken the {others}.")
 }
 
 async fn send_all(args: &Send, sender: &mut Sender) -> Result<()> {
@@ -259,9 +265,13 @@ impl Stall {
 
     fn text(&self) -> String {
         let (channel, time) = (&self.channel, show_duration(STALL));
-        let full = if channel.starts_with("/queue") { "the queue" } else { "a subscriber's buffer, or the topic's," };
+        let full = if channel.starts_with("/queue") {
+            format!("{channel} is full")
+        } else {
+            "a subscriber's buffer or the topic's is full".to_owned()
+        };
         format!(
-            "The broker has taken nothing for {time}: {full} is full, most likely, and `send` waits until there is room. \
+            "The broker has confirmed nothing for {time}: {full}, or memory is short. `send` waits until there is room. \
              `switchboard status` shows the reason; a consumer of {channel} makes room."
         )
     }
@@ -332,6 +342,22 @@ impl Sender {
                 Err(_) => Ok(false),
             },
             _ = stop.next() => Ok(false),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_a_signal_the_messages_that_are_confirmed_are_counted_out_of_all() {
+        for (taken, unconfirmed, says) in [
+            (0, 200, "Interrupted: 0 of 200 messages are confirmed; the broker may have taken the others."),
+            (1, 1, "Interrupted: 1 of 2 messages is confirmed; the broker may have taken the other."),
+            (2, 0, "Interrupted: 2 messages sent."),
+        ] {
+            assert_eq!(interrupted(taken, unconfirmed), says);
         }
     }
 }

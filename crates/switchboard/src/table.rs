@@ -170,7 +170,7 @@ pub(crate) fn fit(text: &str, room: usize) -> String {
 }
 
 /// The text in indented lines, broken between words to fit these columns; a word that does not fit is broken as well.
-fn wrap(text: &str, columns: Option<usize>) -> Vec<String> {
+pub(crate) fn wrap(text: &str, columns: Option<usize>) -> Vec<String> {
     let Some(room) = columns.map(|columns| columns.saturating_sub(INDENT.len()).max(1)) else {
         return vec![format!("{INDENT}{text}")];
     };

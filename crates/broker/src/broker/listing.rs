@@ -72,9 +72,9 @@ impl Broker {
         }
     }
 
-    /// The reason why the publisher that has waited longest does, of those that are not gone.
+    /// The reason why the publisher that has waited longest does; of one that is gone if no other waits.
     fn pause_reason(&self, channel: &Channel) -> Option<PauseReason> {
-        if channel.waiting_publishers() == 0 {
+        if channel.paused_publishers == 0 {
             return None;
         }
         let first = self.first_there(channel.waiters).or_else(|| self.first_there(channel.share_waiters));

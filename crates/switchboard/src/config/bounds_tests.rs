@@ -3,6 +3,7 @@
 use super::bounds::{Bounds, Unit};
 use super::settings::Setting;
 use super::*;
+use std::path::Path;
 use std::time::Duration;
 use switchboard_monitor::Monitor;
 use switchboard_news::render::Renderer;

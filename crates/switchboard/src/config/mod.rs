@@ -4,6 +4,7 @@ mod bounds;
 #[cfg(test)]
 mod bounds_tests;
 mod check;
+mod file;
 mod kinds;
 mod rows;
 mod rules;
@@ -17,73 +18,15 @@ pub(crate) use without_effect::Started;
 
 use crate::data;
 use crate::output::UsageError;
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use kinds::Kind;
 use rules::Rule;
 use settings::Setting;
 use std::fmt::Write;
-use std::io::Read;
-use std::path::Path;
 use switchboard_broker::ChannelRule;
 use switchboard_web::Token;
 
-/// Bytes of a configuration file, at most.
-pub(crate) const MAX_FILE: u64 = 1 << 20;
-
 impl Settings {
-    /// Takes over what a configuration file says: a regular one, of at most [`MAX_FILE`] bytes.
-    pub(crate) fn read_file(&mut self, path: &Path) -> Result<()> {
-        let text =
-            switchboard_driver::read_text(path, MAX_FILE).with_context(|| format!("cannot read {}", path.display()))?;
-        self.read(&text, &path.display().to_string())
-    }
-
-    /// Takes over what a configuration on the standard input says, of at most [`MAX_FILE`] bytes.
-    pub(crate) fn read_input(&mut self) -> Result<()> {
-        let mut bytes = Vec::new();
-        std::io::stdin().take(MAX_FILE + 1).read_to_end(&mut bytes).context("cannot read the standard input")?;
-        if bytes.len() as u64 > MAX_FILE {
-            bail!("cannot read the standard input: it is longer than the limit of {MAX_FILE} bytes");
-        }
-        self.read(&switchboard_driver::text_of(bytes).context("cannot read the standard input")?, "standard input")
-    }
-
-    /// Takes over what `text` says; errors name it as `source`.
-    fn read(&mut self, text: &str, source: &str) -> Result<()> {
-        let file: toml::Table = text.parse().map_err(|error| anyhow!("{source}, {}", no_toml(text, &error)))?;
-        for (key, value) in &file {
-            match (key.as_str(), value) {
-                (name, toml::Value::Table(table)) if is_table(name) => {
-                    for (key, value) in table {
-                        if (name, key.as_str()) == ("rows", "table") {
-                            self.rows.tables =
-                                rows::read(value).with_context(|| format!("{source}: [[rows.table]]"))?;
-                            continue;
-                        }
-                        self.set_value(name, key, value).with_context(|| format!("{source}: [{name}]"))?;
-                    }
-                }
-                ("channel", toml::Value::Array(rules)) => {
-                    for rule in rules {
-                        let rule =
-                            rule.as_table().ok_or_else(|| anyhow!("{source}: channel: must be [[channel]] tables"))?;
-                        let parts = rule
-                            .iter()
-                            .map(|(key, value)| (key.as_str(), plain(value).unwrap_or_else(|| value.to_string())));
-                        self.rules.push(Rule::read(parts).with_context(|| format!("{source}: [[channel]]"))?);
-                    }
-                }
-                (name, _) if is_table(name) => bail!("{source}: {name}: must be a [{name}] table"),
-                ("channel", _) => bail!("{source}: channel: must be [[channel]] tables"),
-                (key, value) if is_of_program(key) => {
-                    self.set_value("", key, value).context(source.to_owned())?;
-                }
-                _ => return Err(misplaced(key, value)).context(source.to_owned()),
-            }
-        }
-        Ok(())
-    }
-
     /// Sets one setting from text: `KEY` is one of the whole program's or the broker's (or `hosts`, `token`, `metrics-open` of
     /// all HTTP), `TABLE.KEY` one of another table.
     pub(crate) fn set(&mut self, key: &str, text: &str) -> Result<()> {
@@ -246,23 +189,6 @@ impl Settings {
         let rules = self.channel_rules();
         switchboard_server::Settings { rules, ..self.server }
     }
-}
-
-/// The place and the reason of an error in TOML: in words of our own where those of the parser name no remedy.
-fn no_toml(text: &str, error: &toml::de::Error) -> String {
-    let span = error.span().unwrap_or_default();
-    let line = text.get(..span.start).unwrap_or_default().matches('\n').count() + 1;
-    let part = text.get(span).and_then(|part| part.lines().next()).unwrap_or_default().trim();
-    let is_number = part.starts_with(|c: char| c.is_ascii_digit() || "+-".contains(c));
-    let problem = error.message().trim_end();
-    let reason = if problem.contains("duplicate key") {
-        format!("{part} is there twice: a key stands once in its table, and a [table] once in a file")
-    } else if is_number && ["large", "overflow", "integer"].iter().any(|word| problem.contains(word)) {
-        format!("{part} is too large: a number is at most {}", i64::MAX)
-    } else {
-        problem.replace('\n', ", ")
-    };
-    format!("line {line}: {reason}")
 }
 
 /// Replaces a secret, or each of a list of them.

@@ -1,6 +1,7 @@
 //! Tests of configuration files and settings.
 
 use super::*;
+use std::path::Path;
 use switchboard_broker::Limits;
 
 fn error(text: &str) -> String {
@@ -78,29 +79,47 @@ fn defaults_are_allowed() {
 fn an_unknown_key_names_the_nearest_and_the_file() {
     assert_eq!(
         error("[broker]\nmemmory = 1"),
-        "my.toml: [broker]: there is no setting `memmory`; the nearest is `memory`"
+        "my.toml, line 2: [broker]: there is no setting `memmory`; the nearest is `memory`"
     );
-    assert_eq!(error("[brokr]\n"), "my.toml: there is no table `brokr`; the nearest is `broker`");
-    assert_eq!(error("[[brokr]]\n"), "my.toml: there is no table `brokr`; the nearest is `broker`");
-    assert_eq!(error("outbox = 1"), "my.toml: `outbox` belongs under [broker]");
+    assert_eq!(error("[brokr]\n"), "my.toml, line 1: there is no table `brokr`; the nearest is `broker`");
+    assert_eq!(error("[[brokr]]\n"), "my.toml, line 1: there is no table `brokr`; the nearest is `broker`");
+    assert_eq!(error("outbox = 1"), "my.toml, line 1: `outbox` belongs under [broker]");
     assert_eq!(
         error("memmory = 1"),
-        "my.toml: `memmory` stands outside of [broker], [monitor], [rows], [news], [render], [http] and [[channel]]: \
+        "my.toml, line 1: `memmory` stands outside of [broker], [monitor], [rows], [news], [render], [http] and [[channel]]: \
          there is no setting `memmory`; the nearest is `memory`"
     );
     assert!(error("[[channel]]\nmatsch = 'x'").contains("the nearest is `match`"));
     assert_eq!(
         error("[broker]\nlog = 'debug'"),
-        "my.toml: [broker]: `log` is of the whole program: it stands before the first table"
+        "my.toml, line 2: [broker]: `log` is of the whole program: it stands before the first table"
     );
     assert!(error("log-formt = 'json'").contains("the nearest is `log-format`"));
+}
+
+#[test]
+fn every_fault_of_a_file_is_named_with_its_line_in_the_order_of_the_file() {
+    let text = "memroy = 1\n\n[monitor]\nkeep = 'long'\n\n[broker]\noutbx = 1\nqueue = '1MiB'\n\n[[channel]]\nmatch = '/a'\n\n\
+                [[channel]]\nmatsch = 'x'\n";
+    let faults = error(text);
+    let faults: Vec<&str> = faults.lines().collect();
+    let begins = [
+        (1, "`memroy` stands outside"),
+        (4, "[monitor]: keep = long is not allowed"),
+        (7, "[broker]: there is no"),
+        (14, "[[channel]]: there is no key `matsch`"),
+    ];
+    assert_eq!(faults.len(), begins.len(), "{faults:?}");
+    for (fault, (line, words)) in faults.iter().zip(begins) {
+        assert!(fault.starts_with(&format!("my.toml, line {line}: {words}")), "{fault}");
+    }
 }
 
 #[test]
 fn a_bad_value_names_key_value_and_what_is_allowed() {
     assert_eq!(
         error("[broker]\npolicy = 'drop'"),
-        "my.toml: [broker]: policy = drop is not allowed: it must be drop-new, drop-old, disconnect or block"
+        "my.toml, line 2: [broker]: policy = drop is not allowed: it must be drop-new, drop-old, disconnect or block"
     );
     for text in [
         "[broker]\nmemory = true",
@@ -221,7 +240,7 @@ fn what_is_read_ahead_has_a_bound() {
     }
     assert_eq!(
         error(&text("1025TiB")),
-        "my.toml: [broker]: read-ahead = 1025TiB is not allowed: it must be from 0 to 1024TiB"
+        "my.toml, line 2: [broker]: read-ahead = 1025TiB is not allowed: it must be from 0 to 1024TiB"
     );
 }
 

@@ -34,7 +34,8 @@ impl Renderers {
             let directory = data::renderer_folder(&data)?;
             let left = sweep(&directory);
             if left > 0 {
-                tracing::info!("directories of a Chromium that was killed, which are removed: {left}");
+                let folders = plural(left, "folder");
+                tracing::info!("removed {folders} that an earlier Chromium had left");
             }
             anyhow::Ok(directory)
         });

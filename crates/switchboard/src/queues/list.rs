@@ -47,16 +47,22 @@ impl Queue {
         match (self.paused, self.paused_publishers) {
             (true, _) => "paused".to_owned(),
             (false, waiting) if waiting > 0.0 => format!("full ({})", count(waiting)),
+            // Messages of publishers that are gone wait for room.
+            (false, _) if self.pause_reason.is_some() => "full".to_owned(),
             _ => String::new(),
         }
     }
 
     /// Reasons of the state, and the topics that feed it.
     fn notes(&self) -> Vec<String> {
-        let waiting = (self.paused_publishers > 0.0).then(|| {
-            let reason = self.pause_reason.as_ref().map_or_else(String::new, |reason| format!(": {}", escape(reason)));
-            format!("{} to publish{reason}", waiting(self.paused_publishers))
-        });
+        let reason = self.pause_reason.as_deref().map(escape);
+        let waiting = match (self.paused_publishers > 0.0, reason) {
+            (true, reason) => {
+                let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
+                Some(format!("{} to publish{reason}", waiting(self.paused_publishers)))
+            }
+            (false, reason) => reason.map(|reason| format!("messages of publishers that are gone wait: {reason}")),
+        };
         let bytes = self.topics_hex.as_deref().and_then(from_hex);
         let topics = bytes.or_else(|| self.topics.clone().map(String::into_bytes));
         let topics = topics.map(|topics| format!("subscription to {}", encode(&topics)));
@@ -203,6 +209,9 @@ mod tests {
         assert_eq!([lines[5].trim(), lines[6].trim()].join(" "), reason, "{text}");
         let one = Queue { paused_publishers: 1.0, ..Queue::default() };
         assert_eq!((one.state(), one.notes()), ("full (1)".into(), vec!["1 connection waits to publish".into()]));
+        let gone = Queue { pause_reason: Some("the reason".into()), ..Queue::default() };
+        let note = "messages of publishers that are gone wait: the reason".to_owned();
+        assert_eq!((gone.state(), gone.notes()), ("full".to_owned(), vec![note]));
     }
 
     #[test]

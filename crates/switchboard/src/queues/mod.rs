@@ -67,10 +67,10 @@ pub(crate) struct Queues {
     json: bool,
     #[command(flatten)]
     watch: Watch,
-    /// List every queue, however many, instead of those that hold most and fit.
+    /// List every queue, however many, instead of those with the most bytes that fit.
     #[arg(long, short = 'a')]
     all: bool,
-    /// Order of the queues [default: those that hold most first].
+    /// Order of the queues [default: those with the most bytes first].
     #[arg(long, value_name = "COLUMN")]
     sort: Option<Sort>,
 }

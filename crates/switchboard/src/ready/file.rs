@@ -5,7 +5,7 @@ use crate::output::{self, UsageError};
 use anyhow::{Context, Result, anyhow};
 use std::cell::Cell;
 use std::fs::File;
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -40,7 +40,7 @@ impl Ready {
 
     /// Says what runs. Once more when a further service does.
     pub(crate) fn tell(&self, addresses: &Addresses) -> Result<()> {
-        output::banner(&addresses.banner());
+        output::banner(&addresses.banner(std::io::stdout().is_terminal()));
         self.write(addresses)
     }
 

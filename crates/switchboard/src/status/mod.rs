@@ -32,7 +32,7 @@ pub(crate) struct Status {
     /// List every channel and connection, however many, instead of those that matter most and fit.
     #[arg(long, short = 'a')]
     all: bool,
-    /// Order of the channels [default: those that hold most first].
+    /// Order of the channels [default: those with the most bytes first].
     #[arg(long, value_name = "COLUMN")]
     sort: Option<Sort>,
 }

@@ -97,7 +97,7 @@ fn unheard(report: &Report) -> Option<String> {
 
 /// Name that a connection subscribes to by convention if it only sends.
 const NULL: &str = "/null";
-/// What a subscriber waits for that has taken all there was.
+/// The word for a subscriber that has taken all there was.
 const MESSAGES: &str = "messages";
 
 fn channels(report: &Report, sort: Option<Sort>) -> Table {

@@ -77,12 +77,13 @@ fn a_publisher_that_goes_while_another_bound_stops_it_is_counted_nowhere() {
 }
 
 #[test]
-fn the_reason_of_a_pause_is_that_of_a_publisher_that_is_not_gone() {
+fn the_reason_of_a_pause_is_that_of_a_publisher_that_is_not_gone_if_there_is_one() {
     let mut bench = Bench::new(Limits { queue: 10, ..small() });
     bench.publish(1, "/queue/a", &["0", "1", "2"]);
     bench.send(1, Command::Disconnect);
     let row = bench.broker.queue(bench.now, b"/queue/a").expect("a queue");
-    assert_eq!((row.paused_publishers, row.pause_reason), (0, None), "all are gone");
+    let full = PauseReason::QueueFull { channel: "/queue/a".into(), bound: 10 };
+    assert_eq!((row.paused_publishers, row.pause_reason), (0, Some(full)), "all are gone");
     // The rules have changed since: the one that is there waits for another bound.
     let rule = ChannelRule { queue_messages: Some(2), queue: Some(1000), ..ChannelRule::new(Pattern::new("/queue/a")) };
     bench.broker.set_rules(bench.now, vec![rule]);
@@ -102,6 +103,9 @@ fn a_publisher_that_has_said_that_it_sends_nothing_more_counts_as_gone_while_it_
     bench.publish(1, "/queue/a", &["0", "1", "2"]);
     bench.send(1, Command::Finish);
     assert_eq!((paused(&bench, "/queue/a"), bench.broker.totals().gone), ((0, 0, 0), 1));
+    let reason = |bench: &Bench| bench.broker.queue(bench.now, b"/queue/a").expect("a queue").pause_reason;
+    let why = PauseReason::QueueFull { channel: "/queue/a".into(), bound: 10 };
+    assert_eq!(reason(&bench), Some(why), "the queue is full, whoever has filled it");
     let status = bench.broker.status(bench.now, &StatusQuery::top(100));
     let mut rows = status.connections.iter();
     assert!(
@@ -110,6 +114,7 @@ fn a_publisher_that_has_said_that_it_sends_nothing_more_counts_as_gone_while_it_
     );
     bench.subscribe(3, "/queue/a");
     assert_eq!((paused(&bench, "/queue/a"), bench.broker.totals().gone), ((0, 0, 0), 0));
+    assert_eq!(reason(&bench), None);
 }
 
 #[test]
