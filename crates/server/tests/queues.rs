@@ -289,6 +289,13 @@ async fn an_error_names_the_queue_and_the_remedy() {
         ("POST", "/queues/move?name=/queue/a&to=/topic/b", 400, "/topic/b: messages can be moved to a queue only"),
         ("POST", "/queues/move?name=/queue/a&to=/queue/a", 400, "/queue/a: messages cannot be moved to their own"),
         ("POST", "/queues/move?name=/queue/none&to=/queue/a", 404, "there is no queue /queue/none"),
+        (
+            "POST",
+            "/queues/move?name=/queue/a&to=/queue/subscription/me/x",
+            404,
+            "/queue/subscription/me/x: there is no",
+        ),
+        ("POST", "/queues/move?name=/queue/a&to=/queue/temp/99/x", 404, "/queue/temp/99/x: "),
         ("POST", "/queues/move?name=/queue/a&to=/queue/b&limit=x", 400, "limit=x is not allowed"),
         ("POST", "/queues/move?name=/queue/a&to=/queue/b", 503, "/queue/b: there are 1 channels already"),
         ("GET", "/queues/purge?name=/queue/a", 405, "takes POST only"),

@@ -289,8 +289,16 @@ async fn a_new_subscriber_gets_the_retained_value_of_each_topic_first() {
     send(&mut publisher, "SEND\ndestination:/topic/c\nretain:true\n\nc\0").await;
     publisher.send("SEND\ndestination:/topic/d\nretain:true\nreceipt:d\n\nd\0").await;
     let error = publisher.receive().await;
-    assert_eq!((&error.command[..], error.header("receipt-id")), ("ERROR", "d"));
+    assert_eq!(["receipt-id", "fatal"].map(|name| error.header(name)), ["d", "false"], "{error:?}");
     assert!(String::from_utf8_lossy(&error.body).contains("(limit: retained)"), "{error:?}");
+    // The session goes on, also behind one that asks for no receipt.
+    publisher.send("SEND\ndestination:/topic/d\nretain:true\n\nd\0").await;
+    assert_eq!(publisher.settle().await, []);
+    let begin = "BEGIN\ntransaction:t\n\n\0SEND\ndestination:/topic/d\nretain:true\ntransaction:t\n\nd\0";
+    publisher.send(&format!("{begin}COMMIT\ntransaction:t\nreceipt:t\n\n\0")).await;
+    let error = publisher.receive().await;
+    assert_eq!(["receipt-id", "fatal"].map(|name| error.header(name)), ["t", "false"], "{error:?}");
+    assert_eq!(totals(&server).await["rejected"], 3);
     let metrics = server.http("GET /metrics HTTP/1.1\r\nHost: localhost").await;
     assert!(metrics.contains("\nswitchboard_retained 2\n"), "{metrics}");
 }

@@ -99,7 +99,12 @@ impl Broker {
         error: NoChannel,
     ) -> Result<Taken, Stop> {
         match error {
-            NoChannel::Refused(refusal @ (Refusal::Ended | Refusal::NoDurable)) => {
+            NoChannel::Refused(
+                refusal @ (Refusal::Ended
+                | Refusal::NoDurable
+                | Refusal::Retained { .. }
+                | Refusal::RetainedMemory { .. }),
+            ) => {
                 self.tell_rejected(slot, name, batch.len(), refusal);
             }
             NoChannel::Refused(refusal) => {

@@ -14,7 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
-use switchboard_broker::{Browse, BrowseQuery, Browsed, Kind, MoveError, Page, QueueStatus, is_dead};
+use switchboard_broker::{Browse, BrowseQuery, Browsed, Kind, MoveError, Page, QueueStatus, Refusal, is_dead};
 use switchboard_driver::quantity::plural;
 use tokio::sync::oneshot::Receiver;
 use tokio::time::timeout;
@@ -170,6 +170,11 @@ async fn move_messages(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuery) -
             Ok(end_of_move(&name, order.messages, end, MOVE_FOR).await)
         }
         Some(Err(MoveError::NoQueue)) | None => Err(no_queue(&name)),
+        // The target has ended with its connection, or by an UNSUBSCRIBE.
+        Some(Err(error @ MoveError::Refused(Refusal::Ended | Refusal::NoDurable))) => {
+            let text = format!("{}: {error}\n", shown(&to.unwrap_or_default()));
+            Err((StatusCode::NOT_FOUND, text).into_response())
+        }
         Some(Err(error @ (MoveError::Refused(_) | MoveError::Orders { .. }))) => {
             let text = format!("{}: {error}\n", shown(&to.unwrap_or_default()));
             Err((StatusCode::SERVICE_UNAVAILABLE, text).into_response())

@@ -87,7 +87,8 @@ fn more_topics_than_the_limit_are_refused_and_a_value_may_be_replaced_and_cleare
         for topic in 0..limit {
             check(&retain(&mut bench, &format!("/topic/{topic}"), &["x"]), &[]);
         }
-        let refused = format!("refused: {limit} topics have a retained value already (limit: retained)");
+        let refused =
+            format!("rejected 1 of 3 to /topic/more: {limit} topics have a retained value already (limit: retained)");
         check(&retain(&mut bench, "/topic/more", &["x"]), &[&refused]);
         assert_eq!((count(&bench), bench.broker.totals().channels), (limit, limit));
         if limit > 0 {
@@ -114,7 +115,8 @@ fn values_have_no_more_of_the_memory_than_is_free() {
     }
     let is_told = |events: &[Event]| {
         let [told] = &brief(events)[..] else { return false };
-        told.starts_with("refused: the value takes ")
+        told.starts_with("rejected 1 of 3 to /topic/")
+            && told.contains(": the value takes ")
             && told.ends_with(&format!(" of memory = {memory} bytes (limit: memory)"))
     };
     assert!(is_told(&events), "{events:?}");

@@ -100,7 +100,7 @@ impl Session {
     }
 
     pub(super) fn unsubscribe(&mut self, frame: &Frame<'_>, commands: &mut Vec<Command>) -> Result<(), StompError> {
-        let durable = self.durable_to_end(frame)?;
+        let mut durable = self.durable_to_end(frame)?;
         let key = match (frame.header(b"id"), frame.header(b"destination")) {
             (Some(id), _) => Some(id),
             (None, Some(destination)) if self.version == Version::V1_0 => Some(destination),
@@ -108,8 +108,13 @@ impl Session {
             _ => return Err(missing(frame, "id")),
         };
         match key.as_ref().and_then(|key| self.subscriptions.remove(&**key)) {
-            Some(Subscription { id: subscription, bytes, .. }) => {
+            Some(Subscription { id: subscription, life, bytes }) => {
                 self.subscription_bytes -= bytes;
+                // Another session has ended it already, and may have begun it anew.
+                let is_own = matches!((&life, &durable), (Life::Durable(own), Some(queue)) if own == queue);
+                if is_own && !self.ledger.lock().is_live(subscription) {
+                    durable = None;
+                }
                 commands.push(Command::Unsubscribe { subscription });
             }
             // A durable one may end while it has no subscriber.
@@ -180,5 +185,22 @@ mod tests {
         assert_eq!((subscription, session.subscription_bytes), (SubscriptionId(1), bytes));
         let error = session.received_up_to(subscribe.as_bytes(), usize::MAX, &mut commands).unwrap_err();
         assert!(error.message.contains("there is a subscription 1 already"), "{error:?}");
+    }
+    #[test]
+    fn an_unsubscribe_of_a_durable_subscription_that_another_session_has_ended_ends_nothing_and_is_no_error() {
+        for is_live in [true, false] {
+            let (mut session, ledger) = session();
+            let subscribe = "SUBSCRIBE\nid:1\ndestination:/topic/a\ndurable:true\n\n\0";
+            session.received_up_to(format!("{CONNECT}{subscribe}").as_bytes(), usize::MAX, &mut Vec::new()).unwrap();
+            if !is_live {
+                ledger.lock().forget(SubscriptionId(0));
+            }
+            let mut commands = Vec::new();
+            let end = "UNSUBSCRIBE\nid:1\ndurable:true\nreceipt:r\n\n\0";
+            session.received_up_to(end.as_bytes(), usize::MAX, &mut commands).unwrap();
+            let ends = commands.iter().any(|command| matches!(command, Command::EndDurable { .. }));
+            assert_eq!(ends, is_live, "{commands:?}");
+            assert!(matches!(commands.last(), Some(Command::Receipt { .. })), "{commands:?}");
+        }
     }
 }
