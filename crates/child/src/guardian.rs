@@ -55,10 +55,18 @@ fn guard(mut arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
             return Err(error);
         }
     };
+    let events = match events() {
+        Ok(events) => events,
+        Err(error) => {
+            end_descendants(command);
+            workplace.remove();
+            return Err(error);
+        }
+    };
     release_output();
     // The parent may be gone already; the closed socket ends the command then.
     let _ = say(&format!("started {}", command.as_raw_nonzero()));
-    let ended = watch(command, end_signal);
+    let ended = watch(&events, command, end_signal);
     end_descendants(command);
     workplace.remove();
     if let Some(status) = ended {
@@ -97,8 +105,7 @@ fn start(
 }
 
 /// Returns when the command has ended, or is to be killed; how it ended, where that is known.
-fn watch(command: Pid, end_signal: Signal) -> Option<WaitStatus> {
-    let events = events();
+fn watch(events: &Receiver<Event>, command: Pid, end_signal: Signal) -> Option<WaitStatus> {
     let mut asked: Option<Instant> = None;
     loop {
         let event = match asked {
@@ -125,24 +132,25 @@ fn watch(command: Pid, end_signal: Signal) -> Option<WaitStatus> {
 }
 
 /// The socket and the children, each watched by a thread of its own.
-fn events() -> Receiver<Event> {
+fn events() -> io::Result<Receiver<Event>> {
     let (sender, receiver) = channel();
     let ends = sender.clone();
-    std::thread::spawn(move || {
+    let thread = || std::thread::Builder::new();
+    thread().spawn(move || {
         for line in BufReader::new(io::stdin()).lines().map_while(Result::ok) {
             let signal = line.strip_prefix("stop ").and_then(named_signal);
             let _ = sender.send(Event::Stop(signal.unwrap_or(Signal::TERM)));
         }
         let _ = sender.send(Event::Closed);
-    });
-    std::thread::spawn(move || {
+    })?;
+    thread().spawn(move || {
         // Ends with the last child. When nobody listens any more, those that are killed still have to be
         // waited for.
         while let Ok(Some((process, status))) = wait(WaitOptions::empty()) {
             let _ = ends.send(Event::Ended(process, status));
         }
-    });
-    receiver
+    })?;
+    Ok(receiver)
 }
 
 fn named_signal(number: &str) -> Option<Signal> {

@@ -1,5 +1,6 @@
 //! Open files, of which a process has a limited number.
 
+use crate::threads::{ensure_threads, keep_idle, start_idle};
 use std::io;
 use tokio::runtime::{Builder, Runtime};
 
@@ -15,6 +16,21 @@ const PIPE: usize = 2;
 pub fn build_runtime(builder: &mut Builder) -> io::Result<Runtime> {
     ensure_files(RUNTIME)?;
     builder.enable_all().build()
+}
+
+/// As [`build_runtime`], with `count` threads at least for work that blocks: as long as the runtime lives, `spawn_blocking`
+/// waits for one of them where the limit of threads is reached. It panics there in other runtimes.
+///
+/// # Errors
+///
+/// As [`build_runtime`], and a sentence about the limit of threads. The caller has checked that a runtime's own threads can be
+/// started ([`ensure_threads`]).
+pub fn build_blocking_runtime(builder: &mut Builder, count: usize) -> io::Result<Runtime> {
+    ensure_threads(count)?;
+    keep_idle(builder);
+    let runtime = build_runtime(builder)?;
+    start_idle(&runtime, count);
+    Ok(runtime)
 }
 
 /// Checks that so many files, rounded up to an even number, can be opened now.

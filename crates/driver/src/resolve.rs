@@ -1,4 +1,5 @@
 use crate::ensure_files;
+use crate::start_thread;
 use parking_lot::Mutex;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -81,7 +82,7 @@ fn literal(host: &str, port: u16) -> Option<SocketAddr> {
 fn look_up(host: &str, port: u16, done: impl FnOnce(Answer) + Send + 'static) -> io::Result<()> {
     let running = Running::start()?;
     let host = host.to_owned();
-    std::thread::Builder::new().name("switchboard-dns".into()).spawn(move || {
+    start_thread("switchboard-dns", move || {
         let result = (host.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>);
         let result = result.map_err(|error| if is_unknown(&error) { unknown(&host) } else { error });
         drop(running);

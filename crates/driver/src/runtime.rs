@@ -1,4 +1,4 @@
-use crate::{Task, build_runtime};
+use crate::{Task, build_runtime, start_thread};
 use parking_lot::Mutex;
 use std::future::Future;
 use std::io;
@@ -10,6 +10,14 @@ use tokio::task::coop::poll_proceed;
 #[derive(Debug, thiserror::Error)]
 #[error("cannot start the thread for input and output: {0}")]
 pub struct NoThread(#[from] io::Error);
+
+impl NoThread {
+    /// Returns true if the limit of threads is the reason.
+    #[must_use]
+    pub fn is_limit(&self) -> bool {
+        self.0.kind() == io::ErrorKind::WouldBlock
+    }
+}
 
 /// A runtime that I/O runs on. A clone is the same runtime.
 #[derive(Clone, Debug)]
@@ -104,8 +112,6 @@ const LONGEST_BUDGET: usize = 256;
 fn start() -> io::Result<Handle> {
     let runtime = build_runtime(&mut Builder::new_current_thread())?;
     let handle = runtime.handle().clone();
-    std::thread::Builder::new()
-        .name("switchboard-io".into())
-        .spawn(move || runtime.block_on(std::future::pending::<()>()))?;
+    start_thread("switchboard-io", move || runtime.block_on(std::future::pending::<()>()))?;
     Ok(handle)
 }

@@ -2,7 +2,7 @@ use crate::database::{Session, settings};
 use crate::table::{identifier, literal};
 use crate::{Database, Error};
 use std::time::Duration;
-use switchboard_driver::build_runtime;
+use switchboard_driver::{build_runtime, start_thread};
 
 const PREFIX: &str = "switchboard_scratch_";
 const MARK: &str = "switchboard scratch database";
@@ -129,7 +129,7 @@ impl Drop for ScratchDatabase {
     fn drop(&mut self) {
         let (maker, sql) = (self.maker.clone(), drop_sql(&self.name));
         // A thread of its own: we may be within a runtime that is about to end.
-        let thread = std::thread::spawn(move || {
+        let thread = start_thread("scratch", move || {
             let runtime = build_runtime(&mut tokio::runtime::Builder::new_current_thread());
             let Ok(runtime) = runtime else { return };
             runtime.block_on(async {
@@ -138,6 +138,7 @@ impl Drop for ScratchDatabase {
                 let _ = session.client().batch_execute(&sql).await;
             });
         });
-        let _ = thread.join();
+        // Without a thread the sweep drops it.
+        let _ = thread.map(std::thread::JoinHandle::join);
     }
 }

@@ -15,6 +15,7 @@ use std::str::FromStr;
 use std::sync::mpsc;
 use std::time::Duration;
 use switchboard_driver::quantity::{parse_count, plural};
+use switchboard_driver::start_thread;
 use switchboard_monitor::agent::{self, Failed};
 use switchboard_monitor::report::{Error, Options, Outcome};
 use switchboard_wire::native::ForeignProtocol;
@@ -200,7 +201,8 @@ fn summary(code: u8, collector: &str, reports: Option<&Outcome>) -> serde_json::
 fn named(reports: Outcome, options: &Options) -> Outcome {
     let (asked, own, (sender, receiver)) = (reports.clone(), options.clone(), mpsc::channel());
     // It ends with this program.
-    std::thread::spawn(move || sender.send(asked_who(asked, &own)));
+    // Without a thread there is no answer, and the reports' own problem stays.
+    let _ = start_thread("question", move || sender.send(asked_who(asked, &own)));
     receiver.recv_timeout(options.linger.min(QUESTION)).unwrap_or(reports)
 }
 

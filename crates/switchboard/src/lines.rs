@@ -1,6 +1,7 @@
 //! The lines of a stream, read by a thread of its own.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
+use switchboard_driver::start_thread;
 use tokio::sync::mpsc;
 
 /// The longest line, in bytes. A stream without line ends must not take all memory.
@@ -18,16 +19,16 @@ pub(crate) struct Lines {
 
 impl Lines {
     /// The lines of the standard input. A read of it cannot be interrupted, so nothing may wait for the thread that reads.
-    pub(crate) fn of_stdin() -> Lines {
+    pub(crate) fn of_stdin() -> io::Result<Lines> {
         let (give, chunks) = mpsc::channel(AHEAD);
-        std::thread::spawn(move || {
+        start_thread("input", move || {
             let read = read(io::stdin().lock(), LONGEST, |lines| give.blocking_send(Ok(lines)).is_ok());
             if let Err(error) = read {
                 let error = io::Error::new(error.kind(), format!("cannot read the standard input: {error}"));
                 let _ = give.blocking_send(Err(error));
             }
-        });
-        Lines { chunks, chunk: Vec::new().into_iter() }
+        })?;
+        Ok(Lines { chunks, chunk: Vec::new().into_iter() })
     }
 
     /// The next line if it has been read; `None` if it has not, or there is none.

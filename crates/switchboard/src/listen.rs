@@ -16,6 +16,7 @@ use std::time::Duration;
 use switchboard_client::options::Protocol;
 use switchboard_client::{Message, Options, Reason, Subscribe, Subscription};
 use switchboard_driver::quantity::plural;
+use switchboard_driver::start_thread;
 use switchboard_server::is_stomp_queue;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -181,7 +182,7 @@ async fn until_end(subscription: &mut Subscription) {
 
 impl Printer<'_> {
     async fn print_all(&mut self, subscription: &mut Subscription, stop: &mut Stop) -> Result<End> {
-        let mut reader_left = reader_left();
+        let mut reader_left = reader_left()?;
         loop {
             let message = tokio::select! {
                 message = subscription.next() => message,
@@ -302,10 +303,10 @@ async fn count_lost(args: &Listen, subscription: &mut Subscription) {
 
 /// Resolves when the reader of the standard output has left: its pipe or terminal is closed. The next write would fail, but then
 /// a message would be lost for it.
-fn reader_left() -> oneshot::Receiver<()> {
+fn reader_left() -> Result<oneshot::Receiver<()>> {
     let (give, left) = oneshot::channel();
     // It sleeps until then, or until the process ends.
-    std::thread::spawn(move || {
+    start_thread("reader", move || {
         let stdout = std::io::stdout();
         // Errors and hang-ups are reported without being asked for.
         let mut watched = [PollFd::new(&stdout, PollFlags::empty())];
@@ -315,6 +316,6 @@ fn reader_left() -> oneshot::Receiver<()> {
                 return;
             }
         }
-    });
-    left
+    })?;
+    Ok(left)
 }

@@ -52,7 +52,7 @@ use config::{Settings, Started};
 use serde_json::json;
 use std::path::Path;
 use std::process::ExitCode;
-use switchboard_driver::build_runtime;
+use switchboard_driver::build_blocking_runtime;
 use up::Chosen;
 
 fn main() -> ExitCode {
@@ -147,9 +147,9 @@ fn config(args: &ConfigArgs) -> Result<()> {
     output::write(format!("{} is right.\n", file.display()).as_bytes())
 }
 
-/// A client needs one thread.
+/// A client needs one thread, and one for what blocks.
 fn block_on<T>(command: impl Future<Output = Result<T>>) -> Result<T> {
-    let runtime =
-        build_runtime(&mut tokio::runtime::Builder::new_current_thread()).context("cannot start the runtime")?;
+    let runtime = build_blocking_runtime(&mut tokio::runtime::Builder::new_current_thread(), 1)
+        .context("cannot start the runtime")?;
     runtime.block_on(command)
 }

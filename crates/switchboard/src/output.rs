@@ -7,6 +7,7 @@ use std::fmt;
 use std::io::{ErrorKind, Write};
 use std::sync::mpsc;
 use std::time::Duration;
+use switchboard_driver::run_beside;
 
 /// Time that a reader has for a line that no log can take.
 pub(crate) const LAST_WORD: Duration = Duration::from_secs(1);
@@ -91,10 +92,10 @@ pub(crate) fn banner(text: &str) {
     });
 }
 
-/// Does what may wait for a reader in a thread of its own, and goes on after this time.
+/// Does what may wait for a reader in a thread of its own, if there can be one, and goes on after this time.
 pub(crate) fn within<T>(time: Duration, write: impl FnOnce() -> T + Send + 'static) {
     let (done, written) = mpsc::channel();
-    std::thread::spawn(move || {
+    run_beside("output", move || {
         let _ = write();
         let _ = done.send(());
     });

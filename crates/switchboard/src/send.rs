@@ -155,7 +155,7 @@ async fn generated(args: &Send, sender: &mut Sender) -> Result<()> {
 }
 
 async fn from_stdin(args: &Send, sender: &mut Sender) -> Result<()> {
-    let mut lines = Lines::of_stdin();
+    let mut lines = Lines::of_stdin()?;
     let pause = args.interval.unwrap_or_default();
     let most = args.count.unwrap_or(u64::MAX);
     let mut number = 0;

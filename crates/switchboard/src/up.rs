@@ -19,12 +19,13 @@ use crate::signals::Signals;
 use anyhow::{Context, Result, anyhow};
 use std::cell::RefCell;
 use std::io::ErrorKind;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use switchboard_driver::build_runtime;
 use switchboard_driver::quantity::show_duration;
+use switchboard_driver::{build_blocking_runtime, ensure_threads};
 use switchboard_monitor::{Monitor, Pipe, StartError};
 use switchboard_server::{ChannelRules, Connector, Probe, Server, Shutdown};
 use switchboard_web::BindError;
@@ -37,6 +38,12 @@ const CLOSING: Duration = Duration::from_secs(10);
 
 /// Time that blocking tasks may take once everything has stopped.
 const LEAVING: Duration = Duration::from_secs(1);
+
+/// Threads for work that blocks which are there from the start: where the limit of threads is reached, they do all of it.
+const BLOCKING: usize = 4;
+
+/// The others that a start needs: the log's, the history's, the service manager's, and one that looks up a name.
+const OTHER_THREADS: usize = 4;
 
 /// Services that a command starts.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -92,13 +99,15 @@ pub(crate) fn run(
     // Before anything can fail: the file of an earlier run says that this one listens.
     let ready = Ready::begin(ready_file)?;
     let settings = read()?;
+    let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
+    ensure_threads(workers + BLOCKING + OTHER_THREADS)?;
     let log = Log::start(&settings.log, settings.log_format);
     for text in settings.without_effect(chosen.started()) {
         tracing::warn!("{text}");
     }
     let reserved_files = files::needed(settings.wanted(chosen.started()), switchboard_web::open_files())?;
-    let runtime =
-        build_runtime(&mut tokio::runtime::Builder::new_multi_thread()).context("cannot start the runtime")?;
+    let runtime = build_blocking_runtime(tokio::runtime::Builder::new_multi_thread().worker_threads(workers), BLOCKING)
+        .context("cannot start the runtime")?;
     let result = runtime.block_on(async {
         // Before anybody can know that this process runs, and so end it.
         let signals = Signals::new()?;

@@ -94,3 +94,64 @@ fn a_history_that_reaches_the_limit_of_a_file_s_size_ends_no_service() {
     let mut program = services.program;
     assert!(program.child.try_wait().expect("a process").is_none());
 }
+
+/// A size of stacks for which no address space is left: no thread can be started, as at the limit of threads. That one does not
+/// bind root.
+fn without_threads(arguments: &[&str]) -> Command {
+    let mut command = switchboard(arguments);
+    command.env("RUST_MIN_STACK", (1_u64 << 50).to_string());
+    command
+}
+
+#[test]
+fn a_start_without_threads_is_refused_with_the_limit_s_name() {
+    let services = [&["up"], &["broker"], &["monitor"]];
+    let clients: [&[&str]; 8] = [
+        &["status"],
+        &["queues"],
+        &["health"],
+        &["send", "/queue/a", "b"],
+        &["send", "/queue/a", "--stdin"],
+        &["listen", "/queue/a"],
+        &["top", "--once"],
+        &["bench", "--seconds", "1"],
+    ];
+    let directory = tempfile::tempdir().expect("a directory");
+    for arguments in services.iter().map(|service| &service[..]).chain(clients) {
+        let output = without_threads(arguments).env("SWITCHBOARD_DATA", directory.path()).output().expect("an end");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
+        assert!(said.contains("`ulimit -u`") && !said.contains("panicked"), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn a_command_of_the_agent_runs_unwatched_where_no_thread_can_be_started() {
+    let agent = ["agent", "-s", "tcp://127.0.0.1:1", "--linger", "0", "sh", "-c", "echo ran; exit 7"];
+    let output = without_threads(&agent).output().expect("an end");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), &output.stdout[..]), (Some(7), &b"ran\n"[..]), "{said}");
+    assert!(said.contains("the command was not watched: ") && said.contains("`ulimit -u`"), "{said}");
+}
+
+#[test]
+fn services_go_on_where_no_further_thread_can_be_started() {
+    let mut services = Services::start("true", &[]);
+    let process = services.program.child.id().to_string();
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("/proc");
+    let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")?.trim().strip_suffix(" kB")?.parse().ok());
+    let size: u64 = size.expect("a size");
+    // Less than the 2 MiB of a thread's stack are left.
+    let limit = format!("--as={}:", (size << 10) + (1 << 20));
+    let limited = Command::new("prlimit").args(["--pid", &process, &limit]).status();
+    assert!(limited.expect("prlimit is missing; install it: apt-get install util-linux").success());
+    for _ in 0..3 {
+        let answer = ask(services.address("monitor"), "GET", "/api/history", "");
+        assert!(answer.starts_with("HTTP/1.0 200") && answer.contains("\r\n\r\n{"), "{answer}");
+    }
+    services.program.signal("-HUP");
+    services.log.find(&["settings", "read"]);
+    let answer = ask(services.address("http"), "GET", "/readyz", "");
+    assert!(answer.starts_with("HTTP/1.0 200"), "{answer}");
+    assert!(services.program.child.try_wait().expect("a process").is_none());
+}

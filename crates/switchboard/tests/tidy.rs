@@ -100,6 +100,18 @@ fn no_file_is_long() {
     }
 }
 
+/// `std::thread::spawn` panics where the limit of threads is reached; tests may.
+#[test]
+fn a_thread_that_cannot_be_started_is_no_panic() {
+    let panics = concat!("thread", "::spawn(");
+    for file in tracked("crates/*/src/*.rs") {
+        let text = read(&file);
+        let program = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let is_a_test = file.contains("/tests") || file.starts_with("crates/browser-test/");
+        assert!(is_a_test || !program.contains(panics), "{file}: use `switchboard_driver::start_thread`");
+    }
+}
+
 /// Tables, addresses and commands cannot be wrapped.
 #[test]
 fn paragraphs_of_documents_are_wrapped() {

@@ -53,9 +53,17 @@ pub fn run(command: &[OsString], options: &Options) -> Result<Ended, Failed> {
     let mut tree = Tree::of_own_children().map_err(unmeasured)?;
     let prepared = Prepared::new()?;
     // The thread for reports and the files that they need, before the command: there is no way back once it runs.
-    Driver::shared().map_err(Error::from)?;
+    let no_thread = match Driver::shared() {
+        Ok(_) => None,
+        // The command runs all the same, and nobody watches it.
+        Err(error) if error.is_limit() => Some(error),
+        Err(error) => return Err(Error::from(error).into()),
+    };
     ensure_files(REPORT).map_err(Error::Files)?;
     let running = Running::start(command, prepared)?;
+    if let Some(error) = no_thread {
+        return Ok(Ended { code: running.wait(), reports: Err(error.into()) });
+    }
     let name = name::of(command);
     let identity = Identity::of(running.pid().cast_unsigned(), &name, options);
     // From here on the command runs, and whatever happens to the reports must not harm it.

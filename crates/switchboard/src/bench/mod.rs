@@ -27,9 +27,9 @@ use std::time::{Duration, Instant};
 use switchboard_client::native::LIMIT;
 use switchboard_client::options::Protocol;
 use switchboard_client::{Error, Options};
-use switchboard_driver::build_runtime;
 use switchboard_driver::quantity::plural;
 use switchboard_driver::quantity::show_duration;
+use switchboard_driver::{build_runtime, start_thread};
 use switchboard_load::{Native, Outcome, Plan, Stomp, run_until as load};
 use switchboard_wire::native::ForeignProtocol;
 
@@ -217,7 +217,7 @@ impl Progress {
     fn start(time: Duration) -> Progress {
         let done = Arc::new(AtomicBool::new(false));
         let seen = done.clone();
-        let thread = std::thread::spawn(move || {
+        let thread = start_thread("progress", move || {
             let began = Instant::now();
             while !seen.load(Relaxed) {
                 let elapsed = began.elapsed().as_secs_f64();
@@ -226,7 +226,7 @@ impl Progress {
             }
             let _ = write!(io::stderr(), "\r\x1b[K");
         });
-        Progress(done, Some(thread))
+        Progress(done, thread.ok())
     }
 }
 

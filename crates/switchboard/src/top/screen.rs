@@ -9,6 +9,7 @@ use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, Ke
 use ratatui::widgets::TableState;
 use serde_json::Value;
 use std::collections::{HashMap, VecDeque};
+use switchboard_driver::start_thread;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -29,13 +30,13 @@ pub(super) async fn run(monitor: &Monitor) -> Result<()> {
     })?;
     let (sender, mut keys) = mpsc::channel(16);
     // It ends with the process: there is no way to wake it.
-    std::thread::spawn(move || {
+    start_thread("keys", move || {
         while let Ok(event) = event::read() {
             if sender.blocking_send(event).is_err() {
                 return;
             }
         }
-    });
+    })?;
     let result = screen.live(&mut terminal, &mut keys, &mut answers, &mut resumed).await;
     drop(terminal);
     asking.abort();

@@ -18,6 +18,7 @@ use signal_hook::low_level::emulate_default_handler;
 use std::io::stdout;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use switchboard_driver::start_thread;
 
 /// Longest delay of the end by a drawing in progress.
 const DRAWING: Duration = Duration::from_secs(1);
@@ -142,8 +143,10 @@ impl Screen {
         let mut signals = signals.context("cannot listen for signals")?;
         let terminal = ratatui::try_init().context("cannot take the terminal")?;
         shared.lock().taken = true;
+        // From here on its end gives the terminal back.
+        let screen = Screen { terminal, shared: shared.clone() };
         let serving = shared.clone();
-        std::thread::spawn(move || {
+        start_thread("signals", move || {
             loop {
                 let batch: Vec<i32> = signals.wait().collect();
                 // The stop from which the program went on is over.
@@ -152,17 +155,16 @@ impl Screen {
                     serving.serve(signal, &resumed);
                 });
             }
-        });
-        let serving = shared.clone();
-        std::thread::spawn(move || {
+        })?;
+        start_thread("faults", move || {
             let faults = faults();
             if let Ok(signal) = faults.wait() {
-                serving.give_back();
+                shared.give_back();
                 let _ = faults.thread_unblock();
                 let _ = emulate_default_handler(signal as i32);
             }
-        });
-        Ok(Screen { terminal, shared })
+        })?;
+        Ok(screen)
     }
 
     /// Draws, unless the terminal is somebody else's for now.
