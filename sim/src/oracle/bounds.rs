@@ -32,8 +32,8 @@ impl Oracle {
             if reported.outbox <= limits.outbox {
                 link.got_kept = false;
             }
-            // The newest message beside what it was handed before.
-            let is_beyond = link.is_narrow && reported.outbox <= limits.outbox.max(longest) + piece;
+            // The newest piece beside what it was handed before: half of the bound at most, and one piece more.
+            let is_beyond = link.is_narrow && reported.outbox <= limits.outbox.max(limits.outbox / 2 + piece) + piece;
             // Confirmations that were asked for together come together.
             let single =
                 link.handed.len() == 1 || link.handed.iter().all(|handed| matches!(handed.what, What::Barrier));

@@ -11,11 +11,26 @@ use switchboard_broker::{
 const OUTBOX: usize = 120;
 const CONNECTIONS: usize = 64;
 
+/// A message that was delivered and is not written yet.
+pub(super) struct Coming {
+    body: Vec<u8>,
+    tag: Option<DeliveryTag>,
+    /// It is given to one consumer.
+    queue: bool,
+    /// Its topic, and whether it is the retained value.
+    topic: Option<(Vec<u8>, bool)>,
+}
+
+impl Coming {
+    fn size(&self) -> usize {
+        self.body.len() + 4
+    }
+}
+
 #[derive(Default)]
 pub(super) struct Peer {
-    /// Unwritten messages as they were delivered: body, tag, and whether each is given to one consumer; and bytes written
-    /// of the first.
-    pub(super) coming: VecDeque<(Vec<u8>, Option<DeliveryTag>, bool)>,
+    /// Unwritten messages as they were delivered, and bytes written of the first.
+    pub(super) coming: VecDeque<Coming>,
     pub(super) written: usize,
     pub(super) unacked: VecDeque<(DeliveryTag, Vec<u8>, bool)>,
     /// Published bodies, in order, and whether to a queue.
@@ -35,6 +50,7 @@ pub(super) struct World {
     /// Messages that waited for room in a queue when their publisher left, without memory for them.
     pub(super) dropped_publisher_gone: BTreeSet<Vec<u8>>,
     pub(super) seen: BTreeMap<(u64, Vec<u8>, Vec<u8>), u64>,
+    most_in_outbox: usize,
 }
 
 impl World {
@@ -51,6 +67,8 @@ impl World {
             delivery: Delivery { redelivery_backoff: Duration::ZERO, max_deliveries: 0, ..Delivery::default() },
             ..Limits::default()
         };
+        // The newest piece is taken beside what the driver has: half of the bound, and the piece that it was given last.
+        let beyond = if policy == OverflowPolicy::DropOld { OUTBOX / 2 + OUTBOX } else { 0 };
         let mut broker = Broker::new(limits, Vec::new());
         broker.set_steps_per_call(steps);
         World {
@@ -63,6 +81,7 @@ impl World {
             consumed: BTreeMap::new(),
             dropped_publisher_gone: BTreeSet::new(),
             seen: BTreeMap::new(),
+            most_in_outbox: OUTBOX + beyond,
         }
     }
 
@@ -80,19 +99,20 @@ impl World {
             match event {
                 Event::Deliver { connection, channel, batch, tag, .. } => {
                     let queue = QUEUES.iter().any(|queue| queue.as_bytes() == channel);
-                    if !channel.starts_with(b"/queue") {
-                        self.check_order(connection.0, &channel, &batch);
-                    }
                     // It may have left while the event waited.
                     let Some(peer) = self.peers.get_mut(&connection.0) else { continue };
+                    let headers = batch.attributes().map(|attributes| &attributes.headers);
+                    let is_retained = headers.is_some_and(|headers| headers.get(b"retained") == Some(b"true"));
                     for (index, body) in batch.iter().enumerate() {
                         let tag = tag.map(|tag| DeliveryTag(tag.0 + index as u64));
-                        peer.coming.push_back((body.to_vec(), tag, queue));
+                        let topic = (!channel.starts_with(b"/queue")).then(|| (channel.to_vec(), is_retained));
+                        peer.coming.push_back(Coming { body: body.to_vec(), tag, queue, topic });
                     }
                 }
                 Event::Barrier { connection, batch } => {
                     let Some(peer) = self.peers.get_mut(&connection.0) else { continue };
-                    peer.coming.extend(batch.iter().map(|body| (body.to_vec(), None, false)));
+                    let echo = |body: &[u8]| Coming { body: body.to_vec(), tag: None, queue: false, topic: None };
+                    peer.coming.extend(batch.iter().map(echo));
                 }
                 Event::Receipt { connection, batch } => {
                     let written = Command::ReceiptsWritten { receipts: batch.len(), bytes: batch.bytes() };
@@ -102,7 +122,7 @@ impl World {
                     let Some(peer) = self.peers.get_mut(&connection.0) else { continue };
                     let begun = usize::from(peer.written > 0);
                     peer.coming.truncate(begun);
-                    let kept = peer.coming.front().map_or(0, |(body, ..)| body.len() + 4 - peer.written);
+                    let kept = peer.coming.front().map_or(0, |message| message.size() - peer.written);
                     self.broker.handle(self.now, connection, Command::Recalled { kept });
                 }
                 Event::Pause { connection, .. } => {
@@ -138,7 +158,11 @@ impl World {
             }
         }
         for connection in self.broker.status(self.now, &StatusQuery::top(usize::MAX)).connections {
-            assert!(connection.gone || connection.outbox <= OUTBOX, "an outbox of {} bytes", connection.outbox);
+            assert!(
+                connection.gone || connection.outbox <= self.most_in_outbox,
+                "an outbox of {} bytes",
+                connection.outbox
+            );
         }
     }
 
@@ -174,29 +198,35 @@ impl World {
         self.dropped_publisher_gone.extend(rest.iter().filter(|(_, to_queue)| *to_queue).map(|(body, _)| body.clone()));
     }
 
-    /// A publisher's messages come in their order, of all topics; and of each topic its retained value is the first.
-    pub(super) fn check_order(&mut self, subscriber: u64, channel: &[u8], batch: &Batch) {
-        let is_retained =
-            batch.attributes().is_some_and(|attributes| attributes.headers.get(b"retained") == Some(b"true"));
-        for body in batch.iter().filter(|body| !body.is_empty()) {
-            let number = u64::from_be_bytes(body[..8].try_into().unwrap());
-            for channel in [channel, b""].into_iter().take(if is_retained { 1 } else { 2 }) {
-                let last = self.seen.insert((subscriber, body[8..9].to_vec(), channel.to_vec()), number);
-                assert!(last.is_none_or(|last| last < number), "{number} after {last:?} at {subscriber}");
-            }
+    /// A publisher's messages come in their order, of all topics; and of each topic its retained value is the first. What was
+    /// recalled before it was written counts for nothing: it comes again, or is dropped.
+    fn check_order(&mut self, subscriber: u64, channel: &[u8], is_retained: bool, body: &[u8]) {
+        if body.is_empty() {
+            return;
+        }
+        let number = u64::from_be_bytes(body[..8].try_into().unwrap());
+        for channel in [channel, b""].into_iter().take(if is_retained { 1 } else { 2 }) {
+            let last = self.seen.insert((subscriber, body[8..9].to_vec(), channel.to_vec()), number);
+            assert!(last.is_none_or(|last| last < number), "{number} after {last:?} at {subscriber}");
         }
     }
 
     pub(super) fn credit(&mut self, id: u64, bytes: usize) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
-        let waiting: usize = peer.coming.iter().map(|(body, ..)| body.len() + 4).sum();
+        let waiting: usize = peer.coming.iter().map(Coming::size).sum();
         let bytes = bytes.min(waiting - peer.written);
         peer.written += bytes;
-        while peer.coming.front().is_some_and(|(body, ..)| peer.written >= body.len() + 4) {
-            let (body, tag, queue) = peer.coming.pop_front().unwrap();
-            peer.written -= body.len() + 4;
+        let mut written = Vec::new();
+        while let Some(message) = peer.coming.pop_front_if(|message| peer.written >= message.size()) {
+            peer.written -= message.size();
+            written.push(message);
+        }
+        for Coming { body, tag, queue, topic } in written {
+            if let Some((channel, is_retained)) = topic {
+                self.check_order(id, &channel, is_retained, &body);
+            }
             match tag {
-                Some(tag) => peer.unacked.push_back((tag, body, queue)),
+                Some(tag) => self.peers.get_mut(&id).unwrap().unacked.push_back((tag, body, queue)),
                 None if queue => *self.consumed.entry(body).or_default() += 1,
                 None => {}
             }
