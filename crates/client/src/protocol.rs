@@ -72,14 +72,19 @@ pub(crate) fn incoming(input: &[u8], token: Token, limit: usize) -> Result<Incom
     })
 }
 
+/// The other protocol that is known by what was received first.
+pub(crate) fn known(input: &[u8]) -> Option<String> {
+    ForeignProtocol::recognize_answer(*input.first_chunk()?).map(|protocol| protocol.to_string())
+}
+
 /// Bytes of an unknown protocol that are shown.
 const SHOWN: usize = 16;
 
 /// Which other protocol begins with what was received first.
 pub(crate) fn another(input: &[u8], expected: Protocol) -> Option<String> {
     let first: [u8; 4] = *input.first_chunk()?;
-    if let Some(protocol) = ForeignProtocol::recognize_answer(first) {
-        return Some(protocol.to_string());
+    if let Some(protocol) = known(input) {
+        return Some(protocol);
     }
     // The beginning of CONNECTED.
     if first == *b"CONN" {
