@@ -2,6 +2,7 @@
 //! the same things: how a session begins, what a message is, and how one asks for a barrier, behind which
 //! everything before it is dealt with (here an echo, in STOMP a receipt).
 
+use crate::options::Protocol;
 use switchboard_wire::native::{ForeignProtocol, FrameTooLong, PREFIX, Split, encode, split};
 
 const ECHO: &[u8] = b"/switchboard/echo";
@@ -71,9 +72,28 @@ pub(crate) fn incoming(input: &[u8], token: Token, limit: usize) -> Result<Incom
     })
 }
 
-/// Which other protocol begins with what was received first.
-pub(crate) fn another(input: &[u8]) -> Option<String> {
+/// The other protocol that is known by what was received first.
+pub(crate) fn known(input: &[u8]) -> Option<String> {
     ForeignProtocol::recognize_answer(*input.first_chunk()?).map(|protocol| protocol.to_string())
+}
+
+/// Bytes of an unknown protocol that are shown.
+const SHOWN: usize = 16;
+
+/// Which other protocol begins with what was received first.
+pub(crate) fn another(input: &[u8], expected: Protocol) -> Option<String> {
+    let first: [u8; 4] = *input.first_chunk()?;
+    if let Some(protocol) = known(input) {
+        return Some(protocol);
+    }
+    // The beginning of CONNECTED.
+    if first == *b"CONN" {
+        return (expected == Protocol::Native).then(|| ForeignProtocol::Stomp.to_string());
+    }
+    // Read as a native length, text announces half a gigabyte at least, and no broker begins with that.
+    let is_text = first.iter().all(|byte| (b' '..=b'~').contains(byte));
+    let begin = String::from_utf8_lossy(&input[..input.len().min(SHOWN)]);
+    is_text.then(|| format!("a protocol whose first bytes are \"{}\"", begin.trim_end().escape_debug()))
 }
 
 /// Counts the whole messages in the first `written` bytes of `messages`, and returns their end, too.
@@ -109,4 +129,22 @@ pub(crate) fn first(messages: &[u8]) -> usize {
         Ok(Split::Frame { consumed, .. }) => end + consumed,
         _ => messages.len(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_protocol_that_is_not_known_is_shown_by_its_first_bytes() {
+        for expected in [Protocol::Native, Protocol::Stomp] {
+            let of = |bytes: &[u8]| another(bytes, expected);
+            let shown = "a protocol whose first bytes are \"220 smtp ESMTP\"";
+            assert_eq!(of(b"220 smtp ESMTP\r\n").as_deref(), Some(shown));
+            assert_eq!(of(b"HTTP/1.1 200 OK").as_deref(), Some("HTTP"));
+            assert_eq!((of(b"220"), of(b"\0\0\0\x18\0")), (None, None));
+        }
+        assert_eq!(another(b"CONNECTED\n", Protocol::Native).as_deref(), Some("STOMP"));
+        assert_eq!(another(b"CONNECTED\n", Protocol::Stomp), None);
+    }
 }

@@ -34,6 +34,14 @@ pub enum Refusal {
         /// The frame.
         text: String,
     },
+    /// A time is a number with a fraction, or one beyond all times.
+    #[error("`{field}` = {value:?} is not in whole milliseconds since 1970{}", seconds(*value))]
+    Fraction {
+        /// Which.
+        field: &'static str,
+        /// The number.
+        value: f64,
+    },
     /// A value that no process can have.
     #[error("`{field}` = {value} is out of range: 0 to {limit} is accepted")]
     OutOfRange {
@@ -75,6 +83,11 @@ fn unit(age: i64) -> &'static str {
     if age > DECADES { " (a number is read as milliseconds since 1970: is this one in seconds?)" } else { "" }
 }
 
+/// The same hint for a number with a fraction: in milliseconds it would be before 1973.
+fn seconds(number: f64) -> &'static str {
+    if number.abs() < 1e11 { " (is it in seconds?)" } else { "" }
+}
+
 impl Refusal {
     /// The names of the reasons, in the order of [`Refusal::index`].
     pub const REASONS: [&'static str; 10] =
@@ -88,7 +101,7 @@ impl Refusal {
             Refusal::Json(_) => 1,
             Refusal::Missing(_) => 2,
             Refusal::Text { .. } => 3,
-            Refusal::Time { .. } => 4,
+            Refusal::Time { .. } | Refusal::Fraction { .. } => 4,
             Refusal::OutOfRange { .. } => 5,
             Refusal::Old { .. } => 6,
             Refusal::SeriesLimit { .. } => 7,
@@ -101,6 +114,14 @@ impl Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_with_a_fraction_is_told_the_unit() {
+        let text = |value| Refusal::Fraction { field: "timestamp", value }.to_string();
+        let says = "is not in whole milliseconds since 1970";
+        assert_eq!(text(1_795_878_469.186), format!("`timestamp` = 1795878469.186 {says} (is it in seconds?)"));
+        assert_eq!(text(1_795_878_469_186.5), format!("`timestamp` = 1795878469186.5 {says}"));
+    }
 
     #[test]
     fn a_time_in_seconds_is_told_that_it_is_read_as_milliseconds() {

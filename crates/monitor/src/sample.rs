@@ -162,6 +162,7 @@ fn text<'a>(field: &'static str, text: Option<Text<'a>>) -> Result<Option<Cow<'a
 
 fn time(field: &'static str, when: Option<When>) -> Result<Option<Millis>, Refusal> {
     match when {
+        Some(When::Fraction(value)) => Err(Refusal::Fraction { field, value }),
         Some(When::Never(text)) => Err(Refusal::Time { field, text }),
         Some(When::At(time, _)) => Ok(Some(time)),
         None => Ok(None),
@@ -204,6 +205,8 @@ enum When {
     At(Millis, bool),
     /// The text of something that is no time.
     Never(String),
+    /// A number that is not whole.
+    Fraction(f64),
 }
 
 impl<'de> Deserialize<'de> for When {
@@ -222,6 +225,9 @@ impl<'de> Deserialize<'de> for When {
             fn visit_u64<E>(self, number: u64) -> Result<When, E> {
                 let millis = i64::try_from(number).ok().filter(|millis| *millis <= LATEST);
                 Ok(millis.map_or_else(|| When::Never(number.to_string()), |millis| When::At(Millis(millis), true)))
+            }
+            fn visit_f64<E>(self, number: f64) -> Result<When, E> {
+                Ok(When::Fraction(number))
             }
         }
         deserializer.deserialize_any(Reader)
@@ -319,6 +325,9 @@ mod tests {
         }
         assert_eq!(Sample::parse(b"{}"), Err(Refusal::Missing("timestamp")));
         let never = PLAIN.replace("2026-01", "2026-13");
+        let fraction = PLAIN.replace("\"2026-01-02T03:04:05.678901+00:00\"", "1795878469.186");
+        let refused = Sample::parse(fraction.as_bytes());
+        assert_eq!(refused, Err(Refusal::Fraction { field: "timestamp", value: 1_795_878_469.186 }));
         assert!(matches!(Sample::parse(never.as_bytes()), Err(Refusal::Time { field: "timestamp", .. })));
         let started = |millis: &str| with(&format!("\"started\": {millis}"));
         assert!(Sample::parse(started("253402300799999").as_bytes()).is_ok());

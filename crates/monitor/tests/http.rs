@@ -234,3 +234,22 @@ async fn the_description_describes_what_is_there() {
     described.sort();
     assert_eq!(known, described);
 }
+
+#[tokio::test]
+async fn samples_in_an_encoding_that_is_not_understood_are_refused_with_its_name() {
+    let monitor = Running::start().await;
+    let head = |encoding: &str| {
+        format!(
+            "POST /api/samples HTTP/1.0
+Host: localhost
+Content-Encoding: {encoding}"
+        )
+    };
+    for encoding in ["gzip", "br"] {
+        let answer = monitor.raw(&head(encoding), "x").await;
+        assert!(answer.starts_with("HTTP/1.0 415"), "{answer}");
+        assert!(answer.contains(encoding) && answer.contains("is not understood"), "{answer}");
+    }
+    let answer = monitor.raw(&head("Identity"), &sample(0, json!({}))).await;
+    assert!(answer.starts_with("HTTP/1.0 200"), "{answer}");
+}

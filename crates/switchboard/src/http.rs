@@ -102,6 +102,9 @@ impl HttpServer {
                     Some(ForeignProtocol::Http) | None => {}
                     Some(protocol) => bail!("{base} speaks {protocol}, not HTTP: {}", self.right_door()),
                 }
+                if not_http(&error) {
+                    bail!("{base} does not speak HTTP: {}", self.right_door());
+                }
                 let advice = if error.contains("refused") { self.start() } else { "" };
                 bail!("cannot ask {base}: {error}{advice}");
             }
@@ -114,6 +117,9 @@ impl HttpServer {
             },
             StatusCode::UNAUTHORIZED if self.token.is_some() => {
                 bail!("{base} refuses this token: it is not that of this server")
+            }
+            StatusCode::UNAUTHORIZED if text.contains(WITHOUT_TOKEN) => {
+                bail!("{base} refuses: {}", escape(text.trim()))
             }
             StatusCode::UNAUTHORIZED => {
                 bail!("{base} needs its token: --token TOKEN, or {} in the environment", switchboard_web::ENVIRONMENT)
@@ -237,6 +243,9 @@ impl HttpServer {
     }
 }
 
+/// Words of a server that asks for a token and has none.
+const WITHOUT_TOKEN: &str = "this server has none";
+
 /// Whether an attempt failed because the answer was no HTTP, or came before the request.
 pub(crate) fn not_http(problem: &str) -> bool {
     ["invalid HTTP", "unexpected message"].iter().any(|part| problem.contains(part))
@@ -259,5 +268,36 @@ mod tests {
         server.client = Client::new(&options).expect("a client");
         let error = crate::block_on(server.get("/status")).expect_err("silence").to_string();
         assert_eq!(error, format!("cannot ask http://{address}: it {SILENT} within 1s"));
+    }
+
+    /// The error of a request to a server that answers so.
+    fn refused_by(answer: &'static str) -> String {
+        use std::io::{Read, Write};
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address").to_string();
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let _ = stream.read(&mut [0; 4096]).and_then(|_| stream.write_all(answer.as_bytes()));
+            }
+        });
+        let server =
+            HttpServer::new(&HttpArgs::of(address.parse().expect("one"), None), Door::BrokerHttp).expect("a client");
+        crate::block_on(server.get("/status")).expect_err("no status").to_string()
+    }
+
+    #[test]
+    fn a_server_that_asks_for_a_token_and_has_none_is_quoted() {
+        let body = "this server has none; set SWITCHBOARD_TOKEN where it runs";
+        let said = refused_by(concat!(
+            "HTTP/1.1 401 Unauthorized\r\nContent-Length: 57\r\n\r\n",
+            "this server has none; set SWITCHBOARD_TOKEN where it runs"
+        ));
+        assert!(said.ends_with(body) && !said.contains("--token"), "{said}");
+    }
+
+    #[test]
+    fn a_server_that_does_not_speak_http_is_named_as_such() {
+        assert!(refused_by("220 smtp ESMTP\r\n").contains("does not speak HTTP"));
+        assert!(refused_by("CONNECTED\nversion:1.2\n\n\0").contains("speaks STOMP, not HTTP"));
     }
 }

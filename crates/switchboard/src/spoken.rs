@@ -38,7 +38,8 @@ pub(crate) fn spoken(address: &ServerAddress, door: Door) -> Option<ForeignProto
     stream.write_all(b"GET /healthz HTTP/1.0\r\n\r\n").ok()?;
     let mut first = [0; 4];
     stream.read_exact(&mut first).ok()?;
-    ForeignProtocol::recognize_answer(first)
+    // The beginning of CONNECTED, which no server sends to a native client.
+    if first == *b"CONN" { Some(ForeignProtocol::Stomp) } else { ForeignProtocol::recognize_answer(first) }
 }
 
 /// Words of the broker's answer to HTTP at a port for its own protocols.

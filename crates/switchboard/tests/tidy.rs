@@ -107,7 +107,8 @@ fn a_thread_that_cannot_be_started_is_no_panic() {
     for file in tracked("crates/*/src/*.rs") {
         let text = read(&file);
         let program = text.split("#[cfg(test)]").next().unwrap_or_default();
-        let is_a_test = file.contains("/tests") || file.starts_with("crates/browser-test/");
+        let is_a_test =
+            file.contains("/tests") || file.contains("/compare/") || file.starts_with("crates/browser-test/");
         assert!(is_a_test || !program.contains(panics), "{file}: use `switchboard_driver::start_thread`");
     }
 }

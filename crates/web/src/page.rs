@@ -1,6 +1,6 @@
 //! Files of a page that are a part of the program, and other answers that a browser keeps.
 
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
@@ -35,7 +35,8 @@ pub fn page_file(
     find: impl FnOnce(&str) -> Option<PageFile>,
 ) -> Response {
     if method != Method::GET && method != Method::HEAD {
-        return (StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered here\n").into_response();
+        return (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "GET, HEAD")], "only GET and HEAD are answered here\n")
+            .into_response();
     }
     let path = match uri.path() {
         "/" => "index.html",
@@ -148,6 +149,8 @@ mod tests {
     #[test]
     fn what_is_not_there_and_what_changes_something_is_refused() {
         assert_eq!(ask(Method::GET, "/b.css", None).status(), StatusCode::NOT_FOUND);
-        assert_eq!(ask(Method::POST, "/", None).status(), StatusCode::METHOD_NOT_ALLOWED);
+        let refused = ask(Method::POST, "/", None);
+        assert_eq!(refused.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(refused.headers().get(ALLOW).expect("the methods"), "GET, HEAD");
     }
 }

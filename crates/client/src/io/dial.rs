@@ -118,7 +118,7 @@ impl Dial {
             writer.flush().await?;
             let mut input = Vec::with_capacity(64);
             loop {
-                if let Some(protocol) = protocol::another(&input) {
+                if let Some(protocol) = protocol::another(&input, Protocol::Native) {
                     return Err(io::Error::new(
                         ErrorKind::InvalidData,
                         WrongProtocol { protocol, expected: Protocol::Native },
@@ -153,14 +153,14 @@ impl Dial {
             if reader.read_buf(&mut input).await? == 0 {
                 return Err(io::Error::new(ErrorKind::UnexpectedEof, "it closed the connection at once"));
             }
-            let foreign = protocol::another(&input);
+            let (known, foreign) = (protocol::known(&input), protocol::another(&input, Protocol::Stomp));
             match handshake.answer(&mut input) {
                 Ok(None) if foreign.is_none() => {}
                 Ok(None) => return Err(wrong(foreign.unwrap_or_default())),
                 Ok(Some(agreed)) => break agreed,
                 Err(Failure::Refused(refused)) => return Err(invalid(refused.into())),
                 Err(Failure::NotStomp(what)) => {
-                    let what = foreign.unwrap_or_else(|| format!("something else ({what})"));
+                    let what = known.unwrap_or_else(|| format!("something else ({what})"));
                     return Err(wrong(what));
                 }
             }

@@ -24,7 +24,7 @@ const UNSIGNALED: Duration = Duration::from_millis(100);
 #[non_exhaustive]
 pub enum NotRun {
     /// There is no such program.
-    #[error("{command}: there is no such command")]
+    #[error("{}: there is no such command", shown(command))]
     NotFound {
         /// As it was given.
         command: String,
@@ -38,7 +38,7 @@ pub enum NotRun {
         source: io::Error,
     },
     /// The interpreter that its first line names is not there.
-    #[error("cannot run {command}: there is no {interpreter}, its interpreter")]
+    #[error("cannot run {command}: there is no {}, its interpreter", interpreter.escape_debug())]
     NoInterpreter {
         /// As it was given.
         command: String,
@@ -77,6 +77,11 @@ impl NotRun {
             NotRun::NotReady(_) => 125,
         }
     }
+}
+
+/// The name in quotes if it is blank.
+fn shown(command: &str) -> String {
+    if command.trim().is_empty() { format!("{command:?}") } else { command.to_owned() }
 }
 
 /// A process that is ready to run a command.
@@ -166,5 +171,22 @@ impl Running {
         if has_terminal && raise(Signal::SIGSTOP).is_ok() {
             let _ = super::signals::send(self.child, Signal::SIGCONT as i32);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blanks_in_what_cannot_be_run_are_shown() {
+        let not_found = |command: &str| NotRun::NotFound { command: command.to_owned() }.to_string();
+        assert_eq!(not_found("x"), "x: there is no such command");
+        assert_eq!(not_found(""), "\"\": there is no such command");
+        assert_eq!(not_found(" "), "\" \": there is no such command");
+
+        let (command, interpreter) = ("./x".to_owned(), "/bin/sh\r".to_owned());
+        let shown = NotRun::NoInterpreter { command, interpreter }.to_string();
+        assert_eq!(shown, "cannot run ./x: there is no /bin/sh\\r, its interpreter");
     }
 }

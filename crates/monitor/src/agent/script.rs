@@ -46,7 +46,8 @@ pub(super) fn interpreter(command: &OsStr) -> Option<String> {
     let line = begin(&file(command)?, LINE)?;
     let line = line.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
     let text = String::from_utf8_lossy(line).into_owned();
-    let interpreter = text.split_whitespace().next()?;
+    // As the kernel has it: the end of a line as Windows writes it is part of the name.
+    let interpreter = text.split([' ', '\t']).find(|part| !part.is_empty())?;
     (!Path::new(interpreter).exists()).then(|| interpreter.to_owned())
 }
 
@@ -118,6 +119,22 @@ mod tests {
             }
             let other = [&b"MZ.."[..], &program[4..]].concat();
             assert_eq!(loader_of(&other), None);
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_line_as_windows_writes_it_is_part_of_the_interpreter_s_name() {
+        let folder = tempfile::tempdir().expect("a directory");
+        let script = folder.path().join("script");
+        for (line, missing) in [
+            ("#!/bin/sh\r\n", Some("/bin/sh\r")),
+            ("#! \t/bin/sh\r\n", Some("/bin/sh\r")),
+            ("#!/bin/sh -x\r\n", None),
+            ("#!/bin/sh\t\n", None),
+        ] {
+            std::fs::write(&script, line).expect("written");
+            std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).expect("set");
+            assert_eq!(interpreter(script.as_os_str()).as_deref(), missing, "{line:?}");
         }
     }
 }

@@ -7,7 +7,8 @@ use crate::sample::{BOM, Written, in_words};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::header::CONTENT_ENCODING;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::de::{self, DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde_json::{json, value::RawValue};
@@ -19,7 +20,14 @@ const REFUSED_MAX: u64 = 1000;
 /// A sample is not shorter than this: it has a name, a time and two values.
 const SHORTEST: usize = 32;
 
-pub(super) async fn take(State(hub): State<Arc<Hub>>, body: Bytes) -> Result<Response, Problem> {
+pub(super) async fn take(State(hub): State<Arc<Hub>>, headers: HeaderMap, body: Bytes) -> Result<Response, Problem> {
+    let encodings = headers.get_all(CONTENT_ENCODING).iter();
+    if let Some(encoding) =
+        encodings.into_iter().find(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
+    {
+        let text = format!("Content-Encoding {encoding:?} is not understood: send the samples as they are");
+        return Err(Problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, text));
+    }
     // A byte order mark, which some editors and shells write.
     let body = body.strip_prefix(BOM).map_or_else(|| body.clone(), |rest| body.slice_ref(rest));
     // Shorter samples are rubbish, and a list of them would be many times as large as the body.

@@ -11,7 +11,7 @@ use crate::client::connect;
 use crate::escape::escape;
 use crate::output::{self, UsageError, note, plain, refused};
 use crate::server_address::Door;
-use crate::spoken::spoken;
+use crate::spoken::{SILENT, spoken};
 use anyhow::{Result, anyhow, bail};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Value, json};
@@ -183,6 +183,10 @@ fn explain(
             let own = if is_stomp { "STOMP" } else { "the broker's native protocol" };
             anyhow!("{at} speaks {protocol}, not {own}")
         }
+        // A time limit of the socket.
+        _ if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+            anyhow!("the broker at {at} {SILENT}")
+        }
         _ => anyhow::Error::new(error).context("the broker was lost"),
     }
 }
@@ -289,4 +293,20 @@ fn as_json(args: &Bench, outcome: &Outcome) -> Value {
             "max": latency.max(),
         })),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broker_that_does_not_answer_is_named_as_such() {
+        let at = "127.0.0.1:25000".parse().expect("an address");
+        for kind in [io::ErrorKind::WouldBlock, io::ErrorKind::TimedOut] {
+            let error = explain(kind.into(), at, || None, false).to_string();
+            assert_eq!(error, "the broker at 127.0.0.1:25000 accepts connections and does not answer");
+        }
+        let lost = explain(io::ErrorKind::ConnectionReset.into(), at, || None, false).to_string();
+        assert_eq!(lost, "the broker was lost");
+    }
 }
