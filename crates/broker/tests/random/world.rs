@@ -154,6 +154,9 @@ impl World {
                     self.disconnect(connection.0);
                 }
                 Event::Refused { refusal: Refusal::NoDurable, .. } => {}
+                // A durable queue may have ended with what one that has finished had of it, while its acks were on their way.
+                Event::Refused { connection, refusal: Refusal::UnknownTag { .. }, .. }
+                    if self.peers.get(&connection.0).is_none_or(|peer| peer.finished) => {}
                 Event::Refused { refusal, .. } => panic!("{refusal}"),
             }
         }
