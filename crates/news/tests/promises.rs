@@ -145,8 +145,10 @@ const PROMISES: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "started again with a growing pause when it dies, and ended after `idle` (1 min) without work",
+        "started again with a growing pause when it dies or opens no page for 10 s (the log says so), and ended after \
+         `idle` (1 min) without work",
         &[
+            "one_that_opens_no_page_is_replaced",
             "one_that_always_ends_is_started_less_and_less_often",
             "one_that_dies_with_each_page_is_started_less_and_less_often",
             "chromium_ends_without_work_and_comes_back_with_it",

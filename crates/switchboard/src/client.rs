@@ -186,7 +186,12 @@ pub(crate) async fn lost(mut events: Events, peer: &Peer, patience: Duration) ->
                     away_since.get_or_insert_with(Instant::now);
                     failure = reason.to_string();
                 }
-                Some(Event::Reconnecting { link: Link::Publisher, failure: Some(why), .. }) => failure = plain(&why),
+                // The disconnect may have been before these events.
+                Some(Event::Reconnecting { link: Link::Publisher, failure: why, .. }) => {
+                    up_since = None;
+                    away_since.get_or_insert_with(Instant::now);
+                    failure = why.map_or(failure, |why| plain(&why));
+                }
                 Some(_) => {}
                 // The client has ended, which its calls tell.
                 None => return pending().await,

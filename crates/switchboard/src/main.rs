@@ -104,7 +104,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Listen(args) => return block_on(listen::run(&args)),
         Command::Send(args) => return block_on(send::run(&args)),
         Command::Status(args) => block_on(status::show(&args)),
-        Command::Top(args) => block_on(top::run(&args)),
+        Command::Top(args) => top::run(&args),
         Command::Bench(args) => return bench::run(&args),
         Command::Queues(args) => block_on(queues::run(&args)),
         Command::Kick(args) => block_on(admin::kick(&args)),

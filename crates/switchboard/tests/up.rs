@@ -245,12 +245,14 @@ fn http_get(address: &str, path: &str) -> String {
 fn a_broker_answers_and_stops_while_another_service_takes_long_to_start() {
     let directory = tempfile::tempdir().expect("a directory");
     let data = directory.path().join("data");
-    // News sweeps what a Chromium has left. A reader of a FIFO waits for a writer, of which there is none. As root it is swept
-    // where others can enter alone.
-    let left = data.join("render/child-0");
-    std::fs::create_dir_all(&left).expect("a directory");
+    // News sweeps what Chromiums have left, one directory after the other, and looks through all processes for each: that takes
+    // many times as long as a message. As root it is swept where others can enter alone.
+    for left in 0..20_000 {
+        let left = data.join(format!("render/child-{left}"));
+        std::fs::create_dir_all(&left).expect("a directory");
+        std::fs::write(left.join("lock"), "").expect("a file");
+    }
     std::fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).expect("ours");
-    assert!(Command::new("mkfifo").arg(left.join("lock")).status().expect("mkfifo").success());
     let address = taken().1;
     let mut command = switchboard(&["up", "--listen", &address, "--http", "", "--set", "monitor.listen=127.0.0.1:0"]);
     command.args(BROKER_AND_MONITOR).args(["--set", "monitor.collect=tcp://127.0.0.1:0"]);

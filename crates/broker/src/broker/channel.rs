@@ -259,10 +259,11 @@ impl Broker {
 
     /// The same, which may be the queue of a durable subscription.
     pub(super) fn make_any_channel(&mut self, name: &Bytes, made_for: MadeFor) -> Result<ChannelSlot, NoChannel> {
+        // Before the limits: more room would not bring back what has ended.
+        let owner = self.owner_of(name).map_err(NoChannel::Refused)?;
         if self.channels.len() >= self.limits.channels {
             return Err(NoChannel::Refused(Refusal::Channels { limit: self.limits.channels }));
         }
-        let owner = self.owner_of(name).map_err(NoChannel::Refused)?;
         let patterns = self.patterns_of(name);
         self.find_memory_for_channel(name, patterns.most(), made_for)?;
         let InForce { policy, buffer_unsubscribed, bound, messages, overflow, delivery } =

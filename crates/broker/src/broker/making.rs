@@ -29,7 +29,7 @@ const SEARCH: usize = 4096;
 /// A search of more nodes is not repeated for each publish: its channel is kept as long as unused ones are.
 const SHORT_SEARCH: usize = 64;
 
-/// What a new channel is made for.
+/// The purpose of a new channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum MadeFor {
     Messages,

@@ -4,8 +4,7 @@ use super::QUEUES;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 use switchboard_broker::{
-    Batch, Broker, Command, ConnectionId, Delivery, DeliveryTag, Event, Limits, OverflowPolicy, Refusal, StatusQuery,
-    Time,
+    Broker, Command, ConnectionId, Delivery, DeliveryTag, Event, Limits, OverflowPolicy, Refusal, StatusQuery, Time,
 };
 
 const OUTBOX: usize = 120;

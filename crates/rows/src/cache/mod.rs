@@ -25,6 +25,7 @@ mod sync;
 
 pub use lease::{Lease, Waiter};
 pub use look::is_same;
+#[cfg(all(feature = "service", not(loom)))]
 pub(crate) use markers::TICKS;
 pub use markers::{Markers, Wait};
 

@@ -141,7 +141,7 @@ fn channels(report: &Report, sort: Option<Sort>) -> Table {
 fn state(connection: &Connection) -> (&'static str, Option<String>) {
     let unread = || {
         let unread = connection.outbox as usize;
-        (unread > 0).then(|| format!(": {} wait until its peer reads", rough_size(unread))).unwrap_or_default()
+        if unread > 0 { format!(": {} wait until its peer reads", rough_size(unread)) } else { String::new() }
     };
     match connection {
         // The broker's sentence begins with the word.

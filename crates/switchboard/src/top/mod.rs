@@ -48,14 +48,22 @@ pub(crate) struct Top {
 struct Monitor(HttpServer);
 
 /// A screen if there is one whose cursor can be moved; else a table a second, until the reader of the output leaves.
-pub(crate) async fn run(args: &Top) -> Result<()> {
+pub(crate) fn run(args: &Top) -> Result<()> {
+    let is_screen = !args.json && !args.once && display::is_screen() && std::io::stdin().is_terminal();
+    if is_screen {
+        // Before the runtime, which has threads.
+        terminal::block_faults()?;
+    }
+    crate::block_on(show(args, is_screen))
+}
+
+async fn show(args: &Top, is_screen: bool) -> Result<()> {
     let monitor = Monitor::of(args)?;
     if args.json {
         let answer = monitor.0.get(PROCESSES).await?;
         return output::write_json(answer.trim_end());
     }
-    if !args.once && display::is_screen() && std::io::stdin().is_terminal() {
-        terminal::block_faults()?;
+    if is_screen {
         return screen::run(&monitor).await;
     }
     let mut beat = interval(BEAT);

@@ -390,13 +390,3 @@ fn a_publisher_finds_its_channel_again_after_another_took_the_slot() {
     check(&bench.publish(2, "/queue/b", &["b"]), &["4:b"]);
     check(&bench.publish(2, "/queue/a", &["a"]), &["5:a"]);
 }
-
-#[test]
-fn patterns_reach_channels_that_are_and_channels_to_come() {
-    let mut bench = Bench::new(Limits::default());
-    bench.subscribe(1, "/topic/>");
-    check(&bench.publish(2, "/topic/new/one", &["x"]), &["1:x"]);
-    bench.subscribe(3, "/topic/b");
-    check(&bench.publish(2, "/topic/b", &["y"]), &["1:y", "3:y"]);
-    check(&bench.publish(2, "/topic/>", &["literal"]), &["1:literal"]);
-}

@@ -1,4 +1,4 @@
-//! Topics without subscribers.
+//! Topics: patterns that reach them, and what they buffer without subscribers.
 
 use super::*;
 
@@ -41,4 +41,14 @@ fn a_topic_with_nobody_drops_and_counts() {
     let named: Vec<_> = unheard.iter().map(|topic| (&topic.name[..], topic.dropped)).collect();
     assert_eq!(named, [(&b"/topic/b"[..], 1), (&b"/topic/a"[..], 2)]);
     bench.is_at_rest();
+}
+
+#[test]
+fn patterns_reach_channels_that_are_and_channels_to_come() {
+    let mut bench = Bench::new(Limits::default());
+    bench.subscribe(1, "/topic/>");
+    check(&bench.publish(2, "/topic/new/one", &["x"]), &["1:x"]);
+    bench.subscribe(3, "/topic/b");
+    check(&bench.publish(2, "/topic/b", &["y"]), &["1:y", "3:y"]);
+    check(&bench.publish(2, "/topic/>", &["literal"]), &["1:literal"]);
 }
