@@ -45,7 +45,6 @@ mod lease;
 mod leases;
 mod list;
 mod meter;
-mod names;
 mod outbox;
 mod slots;
 mod trie;

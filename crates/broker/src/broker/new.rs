@@ -3,6 +3,7 @@
 use super::Broker;
 use super::load::CLASSES;
 use super::moving::Orders;
+use super::names::Names;
 use super::rules::RuleChange;
 use super::subscription_memory::Shares;
 use super::table::Table;
@@ -10,7 +11,6 @@ use super::wake::Looks;
 use crate::budget::MemoryBudget;
 use crate::limits::{ChannelRule, Limits};
 use crate::list::List;
-use crate::names::Names;
 use crate::slots::Slots;
 use crate::trie::Trie;
 use crate::{Time, Totals};

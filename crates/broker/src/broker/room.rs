@@ -104,8 +104,7 @@ impl Broker {
 
     /// The driver has all that a subscriber could miss. The newest is taken beyond the bounds, once, and the driver is asked for
     /// what it has not begun to write: that is older. Until the outbox has room again it gets half of that at most, so that the
-    /// rest can be missed without asking. Returns false if the outbox is beyond its bounds
-    /// with other messages that wait.
+    /// rest can be missed without asking. Returns false if the outbox is beyond its bounds with other messages that wait.
     #[cold]
     fn take_beyond(&mut self, slot: ConnectionSlot) -> bool {
         let (now, limits) = (self.now, &self.limits);

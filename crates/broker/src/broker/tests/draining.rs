@@ -22,7 +22,6 @@ enum Has {
 fn drained(has: Has, steps: usize, drains_first: bool, others: usize) -> Vec<String> {
     const OWN: u64 = 40;
     let mut bench = Bench::new(Limits { queue_messages: 100, outbox: 100_000, subscriptions: 1000, ..small() });
-    let is_lease = !matches!(has, Has::Subscriptions | Has::TopicMessages);
     match has {
         Has::Subscriptions => (1..=OWN).for_each(|number| {
             let subscribe = Command::Subscribe {
@@ -52,7 +51,7 @@ fn drained(has: Has, steps: usize, drains_first: bool, others: usize) -> Vec<Str
     let mut seen = brief(&bench.publish(1, "/queue/full", &["0", "1", "2", "3"]));
     bench.credit(2, 5);
     bench.broker.set_steps_per_call(steps);
-    if is_lease && matches!(has, Has::UncarriedAcks | Has::UncarriedAcksOfAnEndedSubscription) {
+    if matches!(has, Has::UncarriedAcks | Has::UncarriedAcksOfAnEndedSubscription) {
         seen.extend(brief(&ack(&mut bench, 1, 1, OWN)));
     }
     if drains_first {

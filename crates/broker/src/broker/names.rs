@@ -1,7 +1,9 @@
+//! The table of channels by their names.
+
+use super::shrink;
 use crate::slots::ChannelSlot;
 use bytes::Bytes;
 use std::collections::HashMap;
-use std::ops::Index;
 
 /// Parts of the table.
 const PARTS: usize = 256;
@@ -15,7 +17,7 @@ const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
 /// Within its part a name is found by a keyed hash. Names that somebody chose so that they are all in one part are no worse
 /// than one table.
 #[derive(Debug)]
-pub(crate) struct Names {
+pub(super) struct Names {
     parts: Box<[HashMap<Bytes, ChannelSlot>]>,
 }
 
@@ -28,38 +30,37 @@ fn part_of(name: &[u8]) -> usize {
 }
 
 impl Names {
-    pub(crate) fn new() -> Names {
+    pub(super) fn new() -> Names {
         Names { parts: (0..PARTS).map(|_| HashMap::new()).collect() }
     }
 
-    pub(crate) fn get(&self, name: &[u8]) -> Option<&ChannelSlot> {
+    pub(super) fn get(&self, name: &[u8]) -> Option<&ChannelSlot> {
         self.parts[part_of(name)].get(name)
     }
 
     #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.parts.iter().map(HashMap::len).sum()
     }
 
-    pub(crate) fn contains_key(&self, name: &[u8]) -> bool {
+    pub(super) fn contains_key(&self, name: &[u8]) -> bool {
         self.get(name).is_some()
     }
 
-    pub(crate) fn insert(&mut self, name: Bytes, channel: ChannelSlot) {
+    pub(super) fn insert(&mut self, name: Bytes, channel: ChannelSlot) {
         self.parts[part_of(&name)].insert(name, channel);
     }
 
     /// Takes out a name. A part that was large once does not stay so.
-    pub(crate) fn remove(&mut self, name: &[u8]) {
+    pub(super) fn remove(&mut self, name: &[u8]) {
         let part = &mut self.parts[part_of(name)];
         part.remove(name);
-        if part.len() < part.capacity() / 8 {
-            part.shrink_to(part.len() * 2);
-        }
+        shrink(part);
     }
 }
 
-impl Index<&[u8]> for Names {
+#[cfg(test)]
+impl std::ops::Index<&[u8]> for Names {
     type Output = ChannelSlot;
 
     fn index(&self, name: &[u8]) -> &ChannelSlot {
